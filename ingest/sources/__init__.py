@@ -1,0 +1,1 @@
+"""Where bytes come from: each module reads one kind of source and hands out pages."""
