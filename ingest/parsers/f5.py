@@ -1,0 +1,64 @@
+"""f5-auto: finds out what one line is (request log, ltm, audit, Telemetry Streaming) and parses it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from ingest.parsers import f5_audit, f5_header, f5_ltm, f5_request_log, f5_telemetry, times
+from ingest.parsers.f5_header import clean, unwrap
+from ingest.records import Action, HealthEvent, MemberState, Other, Reject, RequestLine
+
+Record = RequestLine | HealthEvent | Action | MemberState | Other | Reject
+
+
+def parse_auto(
+    line: str, received: datetime | None = None, utc_offset: timedelta = times.NO_OFFSET
+) -> Record | list[Record]:
+    """The line's record; a Telemetry Streaming document may hold several."""
+    raw = clean(line)
+    message, received, sender = unwrap(raw, received)
+    if not message.strip():
+        return Reject("an empty line", raw)
+    if message.lstrip().startswith("{") and _is_telemetry(message):
+        found = f5_telemetry.parse(message, received)
+        return found[0] if len(found) == 1 else found
+    header = f5_header.parse(message, received, utc_offset)
+    # A syslog head with a message id is the device's own; its text may quote anything, a request line too.
+    if not header.message_id and "AUDIT - " not in header.text[:10]:
+        line_found = f5_request_log.parse(message, received)
+        if isinstance(line_found, RequestLine):
+            return line_found
+    action = f5_audit.parse(message, received, utc_offset)
+    if isinstance(action, Action):
+        return _with_raw(action, raw)
+    found_ltm = f5_ltm.from_header(header, raw, received, sender)
+    if isinstance(found_ltm, Reject):
+        event = f5_telemetry.parse_pairs(message, received) or _other_module(message, raw, header, received)
+        return event or Reject("not a line of F5 in any form that is known", raw)
+    if isinstance(found_ltm, Other) and isinstance(action, Other):
+        return _with_raw(action, raw)  # the same, with secrets masked
+    return found_ltm
+
+
+# Keyword forms that only F5 writes, of modules that we do not judge by (ASM, AFM, PSM, DNS iRules, log forwarding).
+_MODULES = ("CEF:0|F5|", "ASM:f5_asm=", ",f5_irule=")
+
+
+def _other_module(message: str, raw: str, header: f5_header.Header, received: datetime | None) -> Other | None:
+    word = next((word for word in _MODULES if word in message[:400]), "")
+    if not word and not (
+        header.process == "syslog-ng" and header.level and header.text.startswith("I/O error occurred")
+    ):
+        return None
+    return Other(header.at or received, header.hostname, header.process, "", header.severity, header.text, raw)
+
+
+def _is_telemetry(message: str) -> bool:
+    return any(
+        key in message for key in ('"telemetryEventCategory"', '"event_source"', '"virtualServers"', '"errdefs_msg')
+    )
+
+
+def _with_raw(record: Action | Other, raw: str) -> Action | Other:
+    return replace(record, raw=f5_audit.mask(raw))

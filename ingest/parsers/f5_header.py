@@ -1,0 +1,277 @@
+"""The head of one syslog line of a BIG-IP, in all the forms that devices, relays and `tmsh show sys log` give it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from ingest.parsers import times
+
+LEVELS = frozenset(["emerg", "alert", "crit", "err", "error", "warning", "warn", "notice", "info", "debug"])
+_LEVEL_OF = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
+# Words that `logger` and log viewers put before the line: the name of the log file.
+_FILES = frozenset(["ltm", "audit", "gtm", "tmm", "user", "security", "secure", "messages", "daemon", "apm"])
+_PRI = re.compile(r"<([0-9]{1,3})>")
+_PROCESS = re.compile(r"(-?[A-Za-z0-9_./+-]{1,64}(?:\([^()\s]{1,64}\))?)(?:\[([0-9]{1,10})\])?:(?=\s|$)")
+_PID_PROCESS = re.compile(r"(-?[A-Za-z0-9_./+-]{1,64}(?:\([^()\s]{1,64}\))?)\[([0-9]{1,10})\]:")
+_MESSAGE_ID = re.compile(r"([0-9a-fA-F]{8}):([0-7]):(?: |$)")
+_TOKEN = re.compile(r"[^\s]{1,255}")
+_5424 = re.compile(r"([^\s]{1,255}) ([^\s]{1,48}) ([^\s]{1,128}) ([^\s]{1,32}) (?=\[|-)")
+
+
+class Header(NamedTuple):
+    """One line, split. Text that the line does not have is ""; `at` is None where the line has no (complete) time."""
+
+    pri: int | None
+    at: datetime | None
+    hostname: str
+    level: str
+    process: str
+    pid: int | None
+    message_id: str  # 8 hex digits in lower case, or ""
+    severity: str  # the level's word, from the level, the id's digit or the PRI
+    text: str
+    slot: str = ""  # "slot1" of a VIPRION's "slot1/host"
+    data: dict[str, str] | None = None  # structured data of RFC 5424
+
+
+class Spool(NamedTuple):
+    received: datetime
+    sender: str
+    message: str
+
+
+def clean(text: str) -> str:
+    """Without NULs, lone surrogates and the line end: what PostgreSQL and JSON can hold."""
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8", "replace")
+    if "\x00" in text:
+        text = text.replace("\x00", "\ufffd")
+    return text.rstrip("\r\n")
+
+
+def split_spool(line: str) -> Spool | None:
+    """`<RFC 3339 receive time> <sender ip> <the message as received>`, the form of our spool files; None for any other."""
+    if len(line) < 22 or line[4:5] != "-" or not line[:4].isdigit():
+        return None
+    when, _, rest = line.partition(" ")
+    sender, space, message = rest.partition(" ")
+    if not space or len(when) > 40 or not (line[10:11] == "T") or not _is_address(sender):
+        return None
+    received = times.instant(when)
+    # A device with ISO dates writes "<time> <host> <level> …": its own address as host looks like a sender.
+    if received is None or message.split(" ", 1)[0] in LEVELS or _PID_PROCESS.match(message):
+        return None
+    return Spool(received, sender, message)
+
+
+def _is_address(text: str) -> bool:
+    if not text or len(text) > 45:
+        return False
+    if ":" in text:
+        return all(c in "0123456789abcdefABCDEF:.%" for c in text)
+    parts = text.split(".")
+    return len(parts) == 4 and all(p.isascii() and p.isdigit() and len(p) <= 3 for p in parts)
+
+
+def unwrap(line: str, received: datetime | None) -> tuple[str, datetime | None, str]:
+    """(message, time of receipt, sender) of a spool line or a bare line."""
+    spool = split_spool(line)
+    if spool:
+        return spool.message, spool.received, spool.sender
+    return line, received, ""
+
+
+def parse(message: str, received: datetime | None = None, utc_offset: timedelta = times.NO_OFFSET) -> Header:
+    """Split one message (not a spool line). Never fails: what is not a header is all text."""
+    pri, pos = _pri(message)
+    version = message[pos : pos + 2] == "1 "
+    near = times.last_error_date(message)
+    # The date in a last error is local time of the device, like the header itself.
+    near = near - utc_offset if near else received
+    pos = _skip_file_word(message, pos)
+    found = times.stamp(message, pos + 2 if version else pos, near, utc_offset)
+    if found:
+        header = _rfc5424(message, found[1] + 1, pri, found[0])
+        if header and (version or (header.message_id and header.data)):  # relays drop the version and keep the rest
+            return header
+    pos += 2 if version else 0
+    at, host, level, process, pid, pos = _scan(message, pos, near, utc_offset)
+    message_id, digit, pos = _message_id(message, pos)
+    data = None
+    if message.startswith("[F5@", pos):
+        data, pos = structured_data(message, pos)
+    slot, host = _slot(host)
+    severity = _severity(level, digit, pri)
+    return Header(pri, at, host, level, process, pid, message_id, severity, message[pos:].strip(), slot, data)
+
+
+def _pri(message: str) -> tuple[int | None, int]:
+    pos = len(message) - len(message.lstrip())
+    match = _PRI.match(message, pos)
+    if not match:
+        return None, pos
+    pos = match.end()
+    while message[pos : pos + 1] == " ":
+        pos += 1
+    value = int(match.group(1))
+    return (value if value < 192 else None), pos
+
+
+def _skip_file_word(message: str, pos: int) -> int:
+    token = _TOKEN.match(message, pos)
+    if token and token.group() in _FILES:
+        after = token.end() + 1
+        after += 0 if not _PRI.match(message, after) else _PRI.match(message, after).end() - after  # type: ignore[union-attr]
+        while message[after : after + 1] == " ":
+            after += 1
+        if times.stamp(message, after) is not None:
+            return after
+    return pos
+
+
+class _State:
+    """What has been read so far of a head; a class because the scan goes back to the start at a relayed head."""
+
+    __slots__ = ("at", "host", "level", "pos")
+
+    def __init__(self, pos: int) -> None:
+        self.pos = pos
+        self.at: datetime | None = None
+        self.host = ""
+        self.level = ""
+
+
+def _scan(
+    message: str, pos: int, near: datetime | None, offset: timedelta
+) -> tuple[datetime | None, str, str, str, int | None, int]:
+    """Read time, host, level and process in any order that is known; stop where the text begins."""
+    state = _State(pos)
+    seen_time = False
+    for _ in range(8):
+        found = times.stamp(message, state.pos, near, offset)
+        if found and not state.level:  # a second head after a relay's: the inner one is the device's own
+            state.at, state.host, seen_time = found[0], ("" if seen_time else state.host), True
+            state.pos = _after_spaces(message, found[1])
+            continue
+        process = _process(message, state.pos, seen_time or bool(state.host))
+        if process:
+            name, pid, end = process
+            return state.at, state.host, state.level, name, pid, _after_spaces(message, end)
+        token = _TOKEN.match(message, state.pos)
+        if not token or not _take(message, state, token.group(), token.end(), seen_time):
+            break
+    return state.at, state.host, state.level, "", None, state.pos
+
+
+def _take(message: str, state: _State, word: str, end: int, seen_time: bool) -> bool:
+    """Take one word as level or host; False where the text begins with it."""
+    after = _after_spaces(message, end)
+    if word in LEVELS and not state.level and (seen_time or _PID_PROCESS.match(message, after)):
+        state.level = word
+    elif not state.host and seen_time and not _MESSAGE_ID.match(message, state.pos) and "=" not in word:
+        state.host = word
+    elif state.host and not state.level and _head_goes_on(message, after) and "=" not in word:
+        state.host = word  # relay and device, or the same host twice: the inner one is the device
+    else:
+        return False
+    state.pos = after
+    return True
+
+
+def _head_goes_on(message: str, pos: int) -> bool:
+    token = _TOKEN.match(message, pos)
+    return bool(token) and (
+        token.group() in LEVELS or bool(_PID_PROCESS.match(message, pos)) or times.stamp(message, pos) is not None
+    )
+
+
+def _process(message: str, pos: int, headed: bool) -> tuple[str, int | None, int] | None:
+    match = _PID_PROCESS.match(message, pos)
+    if match:
+        return match.group(1), int(match.group(2)), match.end()
+    match = _PROCESS.match(message, pos) if headed else None
+    if match:
+        return match.group(1), None, match.end()
+    return None
+
+
+def _message_id(message: str, pos: int) -> tuple[str, str, int]:
+    match = _MESSAGE_ID.match(message, pos)
+    if not match:
+        return "", "", pos
+    return match.group(1).lower(), match.group(2), match.end()
+
+
+def _after_spaces(message: str, pos: int) -> int:
+    while message[pos : pos + 1] in (" ", "\t"):
+        pos += 1
+    return pos
+
+
+def _slot(host: str) -> tuple[str, str]:
+    if host.startswith("slot") and "/" in host:
+        slot, _, rest = host.partition("/")
+        if slot[4:].isdigit() and rest:
+            return slot, rest
+    return "", host
+
+
+def _severity(level: str, digit: str, pri: int | None) -> str:
+    if level:
+        return {"error": "err", "warn": "warning"}.get(level, level)
+    if digit:
+        return _LEVEL_OF[int(digit)]
+    return _LEVEL_OF[pri & 7] if pri is not None else ""
+
+
+def _rfc5424(message: str, pos: int, pri: int | None, at: datetime | None) -> Header | None:
+    """The fields after the time: `host app procid msgid SD text`. F5 writes `01490248:5:` as MSGID (PEN 12276)."""
+    match = _5424.match(message, pos)
+    if not match:
+        return None
+    host, process, procid, msgid = match.groups()
+    pos = match.end()
+    data: dict[str, str] | None = None
+    if message.startswith("[", pos):
+        data, pos = structured_data(message, pos)
+    elif message.startswith("-", pos):
+        pos += 1
+    text = message[pos:].strip()
+    found = _MESSAGE_ID.match(msgid) or _MESSAGE_ID.match(text)
+    if found and found.string is text:
+        text = text[found.end() :]
+    message_id = found.group(1).lower() if found else ""
+    slot, host = _slot("" if host == "-" else host)
+    level = ""
+    severity = _severity(level, found.group(2) if found else "", pri)
+    pid = int(procid) if procid.isascii() and procid.isdigit() and len(procid) < 11 else None
+    name = process if process != "-" else ""
+    return Header(pri, at, host, level, name, pid, message_id, severity, text, slot, data)
+
+
+def structured_data(message: str, pos: int) -> tuple[dict[str, str], int]:
+    """`[ID key="value" …]` from its bracket; values may hold `]` and escaped quotes. Elastic's F5 set has no ID."""
+    data: dict[str, str] = {}
+    end = len(message)
+    pos += 1
+    while pos < end and message[pos] != "]":
+        equals = message.find('="', pos)
+        bracket = message.find("]", pos)
+        if equals < 0 or (0 <= bracket < equals):
+            pos = bracket if bracket >= 0 else end
+            break
+        key = message[pos:equals].rsplit(" ", 1)[-1]
+        value, pos = _quoted(message, equals + 2)
+        data.setdefault(key, value)
+    return data, min(pos + 1, end)
+
+
+def _quoted(message: str, start: int) -> tuple[str, int]:
+    pos = message.find('"', start)
+    while pos > start and message[pos - 1] == "\\":
+        pos = message.find('"', pos + 1)
+    if pos < 0:
+        return message[start:], len(message)
+    return message[start:pos].replace('\\"', '"').replace("\\]", "]").replace("\\\\", "\\"), pos + 1

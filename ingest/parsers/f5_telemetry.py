@@ -1,0 +1,186 @@
+"""One JSON document of F5 Telemetry Streaming: re-emitted log events, and the poller's picture of pools and members."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from ingest.parsers import f5_audit, f5_ltm, times
+from ingest.parsers.f5_header import clean
+from ingest.parsers.f5_header import parse as parse_header
+from ingest.parsers.f5_request_fields import EXACT_KEYS, normal, number, request_line
+from ingest.parsers.f5_request_kv import pairs
+from ingest.records import Action, HealthEvent, MemberState, Other, Reject, RequestLine
+
+Record = RequestLine | HealthEvent | Action | MemberState | Other | Reject
+_LONGEST_RAW = 16_384
+_STATES = {"forced-down": "forced_down", "user-down": "forced_down", "node-down": "node_down"}
+
+
+def parse(document: str | dict[str, Any], received: datetime | None = None) -> list[Record]:
+    """The records of one document, as text or as the object it holds. Never empty, never raises."""
+    if isinstance(document, str):
+        raw = clean(document)
+        try:
+            found = json.loads(raw)
+        except (ValueError, RecursionError):
+            return [Reject("not JSON", raw)]
+    else:
+        found, raw = document, _dump(document)
+    if not isinstance(found, dict):
+        return [Reject("a Telemetry Streaming document is a JSON object", raw[:_LONGEST_RAW])]
+    category = str(found.get("telemetryEventCategory", ""))
+    if category == "systemInfo" or isinstance(found.get("pools"), dict):
+        return _system_info(found, raw, received)
+    if category in ("syslog", "event") or (not category and isinstance(found.get("data"), str)):
+        return [_text(found, raw, received)]
+    return [_event(found, raw, received)]
+
+
+def parse_pairs(message: str, received: datetime | None = None) -> Record | None:
+    """A pool event as the device sends it, `<0>Jul  6 22:37:15 host BigIP:EOCtimestamp="…",…`; None for other text."""
+    if "errdefs_msg_name=" not in message and "telemetryEventCategory=" not in message:
+        return None
+    found, _ = pairs(message)
+    values: dict[str, Any] = {}
+    for key, value in found:
+        values.setdefault(key, value)
+    values.setdefault("telemetryEventCategory", "")
+    record = _event(values, message, received)
+    return None if isinstance(record, Reject) else record
+
+
+def _dump(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _flat(found: dict[str, Any]) -> dict[str, str]:
+    return {str(key): value if isinstance(value, str) else _dump(value) for key, value in found.items()}
+
+
+def _text(found: dict[str, Any], raw: str, received: datetime | None) -> Record:
+    """`{"data": "<134>Jul  6 …", "telemetryEventCategory": "syslog"}`: the line as it was."""
+    line = found.get("data")
+    if not isinstance(line, str) or not line.strip():
+        return Reject("a Telemetry Streaming event without data", raw[:_LONGEST_RAW])
+    header = parse_header(clean(line), received)
+    hostname = str(found.get("hostname", ""))
+    if f5_audit.find(header) is not None:
+        return f5_audit.from_header(header, clean(line), received, hostname)
+    return f5_ltm.from_header(header, clean(line), received, hostname)
+
+
+def _event(found: dict[str, Any], raw: str, received: datetime | None) -> Record:
+    values = _flat(found)
+    named = {normal(key): value for key, value in values.items()}
+    name = named.get("errdefs_msg_name", "")
+    if name in ("pool member modified", "pool modified"):
+        return _pool_event(named, name, raw, received)
+    if named.get("event_source") in ("request_logging", "response_logging") or (
+        named.get("telemetryeventcategory") == "LTM" and named.get("http_method") and named.get("virtual_name")
+    ):
+        line = request_line(named, received, _untrusted(values, named))
+        return Reject(line, raw[:_LONGEST_RAW]) if isinstance(line, str) else line
+    if "telemetryeventcategory" in named:
+        at = times.any_time(named.get("event_timestamp", "") or named.get("date_time", "")) or received
+        text = name or named.get("telemetryeventcategory", "")
+        hostname = named.get("hostname", "")
+        return Other(at, hostname, "", named.get("errdefs_msgno", ""), "", text, raw[:_LONGEST_RAW])
+    return Reject("JSON, but not an event of Telemetry Streaming", raw[:_LONGEST_RAW])
+
+
+def _untrusted(values: dict[str, str], named: dict[str, str]) -> bool:
+    """Telemetry Streaming has cut the line into keys, and a client may have written some of them.
+
+    Where it kept the line itself, repeated keys tell; where not, a key that an exact link would rest on is not believed.
+    """
+    original = values.get("originalRawData", "")
+    if original:
+        keys = [normal(key) for key, _ in pairs(clean(original))[0]]
+        if len(set(keys)) < len(keys):
+            return True
+    return any(named.get(key) for key in EXACT_KEYS)
+
+
+def _pool_event(named: dict[str, str], name: str, raw: str, received: datetime | None) -> Record:
+    """AVR's "pool member modified" and "pool modified" (22327308 and 22327305), with epoch microseconds."""
+    micros = times.epoch_us(named.get("microtimestamp", "")) or times.epoch_us(named.get("eoctimestamp", ""))
+    at = times.from_us(micros) if micros else received
+    if at is None:
+        return Reject("no time in the event, and the time of receipt is not known", raw[:_LONGEST_RAW])
+    hostname, message_id = named.get("hostname", ""), named.get("errdefs_msgno", "")
+    pool = named.get("pool_name", "")
+    reason = _reason(named.get("status_reason", ""))
+    availability = named.get("availability_state", "")
+    detail: dict[str, Any] = {
+        "availability": availability,
+        "enabled": named.get("enabled_state", named.get("state", "")),
+    }
+    raw = raw[:_LONGEST_RAW]
+    if name == "pool modified":
+        available = number(named.get("available_members", ""))
+        detail["available_members"] = available
+        state = "no_members" if available == 0 else ("has_members" if available else availability or "unknown")
+        return HealthEvent(at, hostname, "pool", state, message_id, f5_pool=pool, reason=reason, detail=detail, raw=raw)
+    node, port = named.get("pool_member", ""), named.get("poolport", "")
+    detail.update(address=named.get("poolip", ""), session=named.get("session_status", ""))
+    monitor, _, text = reason.partition(": ")
+    if not monitor.startswith("/") or " " in monitor:
+        monitor, text = "", reason
+    status = named.get("monitor_state", "") or availability
+    return HealthEvent(
+        at,
+        hostname,
+        "member",
+        _STATES.get(status, status.replace("-", "_").replace(" ", "_")) or "unknown",
+        message_id,
+        f5_pool=pool,
+        member=f"{node}:{port}" if port else node,
+        monitor=monitor,
+        monitor_state=status,
+        reason=text,
+        detail=detail,
+        raw=raw,
+    )
+
+
+def _reason(text: str) -> str:
+    at = text.rfind("@")
+    return (text[:at] if at >= 0 and text[at + 1 : at + 5].isdigit() else text).strip()
+
+
+def _system_info(found: dict[str, Any], raw: str, received: datetime | None) -> list[Record]:
+    """The poller's output: every member of every pool as it is now."""
+    records: list[Record] = []
+    pools = found.get("pools")
+    for pool_name, pool in pools.items() if isinstance(pools, dict) else ():
+        members = pool.get("members") if isinstance(pool, dict) else None
+        for name, row in members.items() if isinstance(members, dict) else ():
+            if isinstance(row, dict):
+                records.append(_member(str(pool_name), str(name), row))
+    if records:
+        return records
+    system = found.get("system")
+    system = system if isinstance(system, dict) else {}
+    at = times.any_time(str(system.get("systemTimestamp", ""))) or received
+    return [Other(at, str(system.get("hostname", "")), "", "", "", "systemInfo without pools", raw[:_LONGEST_RAW])]
+
+
+def _member(pool: str, name: str, row: dict[str, Any]) -> MemberState:
+    port = row.get("port")
+    said = name.rpartition(":")[2]
+    if not isinstance(port, int) or isinstance(port, bool) or port == 0:
+        port = number(said, 65535)
+    return MemberState(
+        f5_pool=pool.replace("%25", "%"),
+        member=name.replace("%25", "%"),
+        address=str(row.get("addr", "")).replace("%25", "%"),
+        port=port,
+        state=str(row.get("monitorStatus", "")) or str(row.get("availabilityState", "")),
+        session=str(row.get("sessionStatus", "")) or str(row.get("enabledState", "")),
+        monitor="" if row.get("monitorRule") in (None, "none") else str(row.get("monitorRule")),
+    )
