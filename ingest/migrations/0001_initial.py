@@ -754,7 +754,7 @@ class Migration(migrations.Migration):
                 ("at", models.DateTimeField(null=True)),
                 (
                     "link",
-                    models.CharField(blank=True, default="", help_text="how it is joined to the try", max_length=24),
+                    models.CharField(blank=True, default="", help_text="how it is joined to the try", max_length=80),
                 ),
                 ("says", models.TextField(blank=True, default="", help_text="what it shows, in words")),
                 ("raw", models.TextField()),

@@ -97,7 +97,7 @@ class Evidence(models.Model):
     kind = models.CharField(max_length=20, help_text="request, health_event, user_action, task_log, job")
     line_id = models.BigIntegerField(null=True)
     at = models.DateTimeField(null=True)
-    link = models.CharField(max_length=24, blank=True, default="", help_text="how it is joined to the try")
+    link = models.CharField(max_length=80, blank=True, default="", help_text="how it is joined to the try")
     says = models.TextField(blank=True, default="", help_text="what it shows, in words")
     raw = models.TextField()
 

@@ -1,0 +1,300 @@
+"""Gather the facts of a batch of tries of one Airflow: about twenty statements however many tries there are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ingest import records
+from ingest.models import Airflow, Endpoint, Try
+from ingest.rules import bad
+from ingest.rules.facts import Attempt, Candidate, Change, Coverage, Facts, Job, Request, Route
+
+from . import load, loose
+
+NEAR = timedelta(seconds=120)
+WIDE = timedelta(seconds=300)
+USUAL = timedelta(hours=1)
+MOST_NEAR = 5000
+MOST_USUAL = 200
+HISTORY = timedelta(hours=6)  # how far back the state of a member is looked up
+BEFORE_RUN = timedelta(minutes=10)
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is loaded once for all tries of the batch."""
+
+    airflow: Airflow
+    scope: str
+    tries: Sequence[Try]
+    feeds: dict[int, str]
+    endpoints: dict[int, Endpoint]
+    logs: dict[int, records.TaskLog]
+    exact: dict[int, list[Request]]
+    lo: datetime
+    hi: datetime
+    medians: dict[int, tuple[int, float | None]] = field(default_factory=dict)
+    callers: dict[int, loose.Caller] = field(default_factory=dict)
+    requests_loose: dict[int, Request] = field(default_factory=dict)
+    users: list[loose.User] = field(default_factory=list)
+
+
+def facts_of(airflow: Airflow, scope: str, tries: Sequence[Try], slow: dict[int, bool], medians: dict[int, tuple[int, float | None]]) -> list[Facts]:
+    """The Facts of each try, in the order given. `slow`: which of them succeeded slowly; medians: (samples, seconds) of their tasks."""
+    batch = _load(airflow, scope, tries)
+    batch.medians = medians
+    _find_loose(batch, slow)
+    first = [_facts(batch, t, slow.get(t.pk, False)) for t in tries]
+    routes = _routes(batch, first)
+    events = load.airflow_events(airflow.name, {t.dag_id for t in tries}, batch.lo - BEFORE_RUN, batch.hi + BEFORE_RUN)
+    jobs = load.jobs(airflow.pk, batch.lo - BEFORE_RUN, batch.hi)
+    gaps = _gaps(batch)
+    return [_complete(batch, f, routes.get(f.attempt.try_id, {}), events, jobs, gaps) for f in first]
+
+
+def span(try_row: Try) -> tuple[datetime, datetime]:
+    """The time in which this try can have called: a resume moves start_date, so queued counts where it is known."""
+    assert try_row.end_at is not None
+    starts = [t for t in (try_row.queued_at, try_row.start_at) if t is not None]
+    return min(starts, default=try_row.end_at - timedelta(hours=1)), try_row.end_at
+
+
+def _load(airflow: Airflow, scope: str, tries: Sequence[Try]) -> Batch:
+    lo = min(span(t)[0] for t in tries) - timedelta(seconds=5)
+    hi = max(span(t)[1] for t in tries) + timedelta(minutes=2)
+    feeds = load.feed_names()
+    return Batch(
+        airflow, scope, tries, feeds, {e.pk: e for e in load.endpoints(scope)}, load.logs(tries),
+        _usual_clients(load.exact_requests(tries, lo, hi, feeds), tries), lo, hi,
+    )  # fmt: skip
+
+
+def _usual_clients(exact: dict[int, list[Request]], tries: Sequence[Try]) -> dict[int, list[Request]]:
+    """Whoever reaches a virtual server can forge a key: exact requests from a stranger's address are left out.
+
+    A stranger is an address that never made a UUID call while most of the try's calls came from another. A deferred
+    task's trigger runs in another process, maybe on another host: its header is not measured by this.
+    """
+    workers = {r.client for found in exact.values() for r in found if r.link is records.Link.UUID}
+    deferrable = {t.pk for t in tries if t.rendered and "deferr" in str(t.rendered)[:2000].lower()}
+    out: dict[int, list[Request]] = defaultdict(list)
+    for try_id, found in exact.items():
+        calls: dict[str, int] = defaultdict(int)
+        for r in found:
+            if r.link is records.Link.UUID:
+                calls[r.client] += 1
+        main = max(calls, key=lambda c: (calls[c], c), default="")
+        for r in found:
+            stranger = r.client != main and 3 * calls.get(r.client, 0) < calls[main] if main else False
+            if r.link is records.Link.HEADER:
+                stranger = bool(workers) and r.client not in workers and try_id not in deferrable and calls.get(main, 0) >= 3
+            if not stranger:
+                out[try_id].append(r)
+    return out
+
+
+# Tries without an exact key to their calls
+
+
+def _find_loose(batch: Batch, slow: dict[int, bool]) -> None:
+    """Callers of the whole time, their windows, the bad requests in them, and who claims which."""
+    peers = list(
+        Try.objects.filter(airflow=batch.airflow, state="failed", end_at__gte=batch.lo, end_at__lt=batch.hi).exclude(
+            pk__in=[t.pk for t in batch.tries]
+        )
+    )
+    logs = {**batch.logs, **load.logs(peers)}
+    hosts = load.connections(batch.airflow.pk)
+    for t in (*batch.tries, *peers):
+        caller = _caller(batch, t, logs.get(t.pk), hosts, slow.get(t.pk, False))
+        if caller is not None:
+            batch.callers[t.pk] = caller
+    windows = sorted({(e, c.lo - loose.SLACK, c.hi + loose.SLACK) for c in batch.callers.values() for e in c.endpoints})
+    for found in load.windowed("loose_bad", windows, batch.feeds).values():
+        batch.requests_loose.update((r.line_id, r) for r in found)
+    batch.users = _users(batch)
+    callers = list(batch.callers.values())
+    loose.match(callers, _in_order(batch), batch.users)
+
+
+def _in_order(batch: Batch) -> list[Request]:
+    return sorted(batch.requests_loose.values(), key=lambda r: (r.at, r.line_id))
+
+
+def _caller(batch: Batch, t: Try, log: records.TaskLog | None, hosts: dict[str, tuple[str, int | None]], slow: bool) -> loose.Caller | None:
+    """The try as a caller: only if it could have called a virtual server of ours, as far as log and connection tell."""
+    if t.end_at is None or (log is not None and log.exceptions and not bad.speaks_of_call(log)):
+        return None
+    endpoints = _called(batch, log, hosts.get(t.conn_id))
+    if not endpoints:
+        return None
+    # start_date is right for a plain try; only what resumes (sensors, deferred tasks) moves it
+    resumes = "Sensor" in t.operator or t.start_at is None or bool(t.rendered and "deferr" in str(t.rendered)[:2000].lower())
+    lo = span(t)[0] if resumes else t.start_at
+    rendered = str((t.rendered or {}).get("endpoint") or t.path)
+    clients = frozenset(r.client for r in batch.exact.get(t.pk, ()) if r.link is records.Link.UUID)
+    return loose.Caller(
+        t.pk, (t.dag_id, t.run_id, t.task_id, t.map_index), t.try_number, lo, t.end_at, endpoints, log,
+        loose.target_of(log, rendered), (t.own_s or t.duration_s) if slow else None, clients,
+    )  # fmt: skip
+
+
+def addresses(endpoint: Endpoint) -> frozenset[str]:
+    """Everything people write to reach this virtual server: host and host:port."""
+    out = {str(h).lower() for h in endpoint.hosts}
+    if endpoint.address:
+        out.add(endpoint.address)
+        out.add(f"{endpoint.address}:{endpoint.port}")
+    return frozenset(out)
+
+
+def lead_to(endpoints: dict[int, Endpoint], host: str, port: int | None) -> frozenset[int]:
+    """The endpoints that this host and port lead to."""
+    host = host.lower()
+    exact = frozenset(e.pk for e in endpoints.values() if port and f"{host}:{port}" in addresses(e))
+    if exact or not host:
+        return exact
+    return frozenset(e.pk for e in endpoints.values() if host in addresses(e) and (not port or not e.port or e.port == port))
+
+
+def _called(batch: Batch, log: records.TaskLog | None, connection: tuple[str, int | None] | None) -> frozenset[int]:
+    if log is not None and log.host:
+        return lead_to(batch.endpoints, log.host, log.port)
+    return lead_to(batch.endpoints, *connection) if connection and connection[0] else frozenset()
+
+
+def _users(batch: Batch) -> list[loose.User]:
+    """Tries whose path is known, in the batch's time."""
+    found = Try.objects.filter(airflow=batch.airflow, start_at__lt=batch.hi, end_at__gte=batch.lo).exclude(path="")
+    out = []
+    for t in found.only("dag_id", "task_id", "path", "rendered", "start_at", "end_at"):
+        target = loose.target_of(None, str((t.rendered or {}).get("endpoint") or t.path))
+        out.append(loose.User(t.dag_id, t.task_id, target, t.start_at, t.end_at))  # type: ignore[arg-type]
+    return out
+
+
+# Facts, first without and then with their routes
+
+
+def _facts(batch: Batch, t: Try, slow: bool) -> Facts:
+    """Everything but the routes: enough to say which requests are bad."""
+    caller = batch.callers.get(t.pk)
+    callers = list(batch.callers.values())
+    found: tuple[Candidate, ...] = loose.candidates(caller, callers) if caller else ()
+    siblings, fitting = loose.siblings(caller, callers, _in_order(batch), batch.users) if caller else (0, 0)
+    samples, median = batch.medians.get(t.pk, (0, None))
+    attempt = Attempt(
+        t.pk, t.dag_id, t.run_id, t.task_id, t.map_index, t.try_number, str(t.ti_id) if t.ti_id else None, t.state, t.queued_at,
+        t.start_at, t.end_at, t.operator, t.conn_id, t.path, t.hostname, t.airflow_pool, slow, t.own_s, median, samples, siblings,  # type: ignore[arg-type]
+    )  # fmt: skip
+    exact = tuple(batch.exact.get(t.pk, ()))
+    return Facts(attempt, batch.logs.get(t.pk), exact, found, fitting, {}, (), (), Coverage(bool(batch.endpoints)))
+
+
+def _focus(facts: Facts) -> list[Request]:
+    """The requests around which the other requests of their endpoints matter, the deciding ones last."""
+    out = [c.request for c in facts.candidates[:3]]
+    if facts.attempt.slow:
+        out += sorted((r for r in facts.requests if (r.seconds or 0) > 1), key=lambda r: r.seconds or 0)[-2:]
+        out += [r for r in facts.requests if bad.is_bad(r, facts)][:2]
+    else:
+        wrong = bad.own_bad(facts)
+        out += wrong[-3:] + [r for r in wrong if bad.agrees(facts, r)][-1:]
+    return out
+
+
+def _routes(batch: Batch, facts: Sequence[Facts]) -> dict[int, dict[int, Route]]:
+    """For each try, the endpoints that matter with what happened on them around its requests."""
+    wanted = [(f.attempt.try_id, r) for f in facts for r in _focus(f)]
+    if not wanted:
+        return {}
+    near = _near(batch, wanted)
+    usual = _usual(batch, [r for _, r in wanted])
+    lo, hi = min(r.at for _, r in wanted), max(r.at for _, r in wanted)
+    groups = {e.group_id for e in batch.endpoints.values()}
+    health = load.health(groups, lo - HISTORY, hi + NEAR)
+    devices = {d.name for e in batch.endpoints.values() for d in e.group.devices.all()}
+    changed = load.changes(devices, lo - USUAL, hi + NEAR)
+    members = load.members({e.f5_pool_id for e in batch.endpoints.values() if e.f5_pool_id})
+    cuts = _cuts(batch, {r.endpoint_id for _, r in wanted}, lo - USUAL, hi + USUAL)
+    out: dict[int, dict[int, Route]] = defaultdict(dict)
+    for try_id, request in wanted:
+        endpoint = batch.endpoints.get(request.endpoint_id)
+        if endpoint is None:
+            continue
+        device = next(iter(endpoint.group.devices.all()), None)
+        key = _key(request)
+        out[try_id][endpoint.pk] = Route(
+            endpoint.pk, endpoint.name, request.f5_pool or (endpoint.f5_pool.name if endpoint.f5_pool else ""),
+            device.name if device else endpoint.group.name, bool(device and device.makes_own_errors),
+            tuple(members.get(endpoint.f5_pool_id or 0, ())), addresses(endpoint), tuple(near.get(key, ())),
+            tuple(usual.get((request.endpoint_id, request.path, key[1]), ())),
+            tuple(e for e in health.get(endpoint.group_id, ()) if _concerns(e.f5_pool, request, e.kind)),
+            tuple(c for c in changed if _about(c, endpoint)), tuple(cuts.get(endpoint.pk, ())),
+        )  # fmt: skip
+    return out
+
+
+def _concerns(pool: str, request: Request, kind: str) -> bool:
+    return pool == request.f5_pool or not pool or kind == "device"
+
+
+def _about(change: Change, endpoint: Endpoint) -> bool:
+    """The change's text names the virtual server or its pool."""
+    names = [endpoint.name] + ([endpoint.f5_pool.name] if endpoint.f5_pool else [])
+    return any(name in change.text or name.rsplit("/", 1)[-1] in change.text for name in names)
+
+
+def _key(request: Request) -> tuple[int, datetime]:
+    """Requests of one endpoint in the same ten seconds share their surroundings."""
+    second = request.at.second - request.at.second % 10
+    return request.endpoint_id, request.at.replace(second=second, microsecond=0)
+
+
+def _near(batch: Batch, wanted: Sequence[tuple[int, Request]]) -> dict[tuple[int, datetime], list[Request]]:
+    """All requests of the endpoints within two minutes of each place; within five where that holds little."""
+    keys = sorted({_key(r) for _, r in wanted})
+    windows = [(endpoint, at - NEAR, at + NEAR + timedelta(seconds=10)) for endpoint, at in keys]
+    found = load.windowed("near_requests", windows, batch.feeds, most=MOST_NEAR)
+    sparse = [i for i in range(len(keys)) if len(found.get(i, ())) < 50]
+    wider = load.windowed("near_requests", [(keys[i][0], keys[i][1] - WIDE, keys[i][1] + WIDE) for i in sparse], batch.feeds, most=MOST_NEAR)
+    for place, i in enumerate(sparse):
+        found[i] = wider.get(place, [])
+    return {keys[i]: rows for i, rows in found.items()}
+
+
+def _usual(batch: Batch, requests: Sequence[Request]) -> dict[tuple[int, str, datetime], list[Request]]:
+    """Good answers to the same path in the hour before."""
+    keys = sorted({(r.endpoint_id, r.path, _key(r)[1]) for r in requests})
+    windows = [(endpoint, at - USUAL, at - timedelta(seconds=60)) for endpoint, _, at in keys]
+    found = load.windowed("usual_requests", windows, batch.feeds, most=MOST_USUAL, paths=[k[1] for k in keys])
+    return {keys[i]: rows for i, rows in found.items()}
+
+
+def _cuts(batch: Batch, endpoints: set[int], lo: datetime, hi: datetime) -> dict[int, list[float]]:
+    out: dict[int, list[float]] = defaultdict(list)
+    for endpoint, seconds in load.rows("cuts", **{"endpoints": sorted(endpoints), "from": lo, "to": hi}):
+        out[endpoint].append(seconds)
+    return out
+
+
+def _gaps(batch: Batch) -> dict[int, str]:
+    """Why a needed feed is incomplete in each try's window."""
+    feeds = load.request_feeds(batch.scope)
+    return {t.pk: load.gap_in(feeds, *span(t)) for t in batch.tries}
+
+
+def _complete(
+    batch: Batch, facts: Facts, routes: dict[int, Route], events: dict[tuple[str, str], list[Change]], jobs: tuple[Job, ...], gaps: dict[int, str]
+) -> Facts:
+    attempt, log = facts.attempt, facts.log
+    mine = [*events.get((attempt.dag_id, attempt.task_id), ()), *events.get((attempt.dag_id, ""), ())]
+    known = bool(lead_to(batch.endpoints, log.host, log.port)) if log is not None and log.host else None
+    coverage = Coverage(bool(batch.endpoints), gaps.get(attempt.try_id, ""), known)
+    return Facts(
+        attempt, log, facts.requests, facts.candidates, facts.sibling_candidates, routes,
+        tuple(sorted((e for e in mine if attempt.run_id in e.target or attempt.run_id in e.text), key=lambda e: (e.at, e.verb))), jobs, coverage,
+    )  # fmt: skip

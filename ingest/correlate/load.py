@@ -1,0 +1,175 @@
+"""The reads behind a judgement: each function is one statement for a whole batch of tries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+
+from airf5 import sql
+from ingest import records
+from ingest.models import Connection, Endpoint, Feed, Gap, HealthEvent, Member, SpoolFile, TaskLog, Try
+from ingest.models import Job as JobRow
+from ingest.rules.facts import Change, Health, Job, Request
+
+Window = tuple[int, datetime, datetime]  # endpoint id, from, to
+LINE_BITS = 40  # line_id = file id << 40 | byte offset
+
+
+def rows(name: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """The rows of one of ingest/sql's statements."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql.load(f"ingest/sql/{name}.sql"), parameters)
+        return list(cursor.fetchall())
+
+
+def run(name: str, **parameters: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql.load(f"ingest/sql/{name}.sql"), parameters)
+
+
+def to_request(row: Sequence[Any], feeds: dict[int, str]) -> Request:
+    """A row of one of the request statements (without its first column) as the rules see it."""
+    (line_id, at, endpoint_id, endpoint, pool, member, client, port, method, path, uri, status, outcome, us, size, link, suspect, raw) = row
+    return Request(
+        line_id=line_id, at=at, endpoint_id=endpoint_id, endpoint=endpoint, f5_pool=pool, member=member, client=client,
+        client_port=port, method=method, path=path, uri=uri, status=status, outcome=records.Outcome(outcome), response_us=us,
+        bytes=size, link=records.Link(link), suspect=suspect, raw=raw, feed=feeds.get(line_id >> LINE_BITS, ""),
+    )  # fmt: skip
+
+
+def grouped(found: Iterable[Sequence[Any]], feeds: dict[int, str]) -> dict[int, list[Request]]:
+    """Rows by their first column."""
+    out: dict[int, list[Request]] = defaultdict(list)
+    for row in found:
+        out[row[0]].append(to_request(row[1:], feeds))
+    return out
+
+
+def feed_names() -> dict[int, str]:
+    """Spool file id -> name of its feed: tells where a line came from."""
+    return dict(SpoolFile.objects.values_list("id", "feed__name"))
+
+
+def exact_requests(tries: Sequence[Try], lo: datetime, hi: datetime, feeds: dict[int, str]) -> dict[int, list[Request]]:
+    """The requests of each try by UUID, header, or run and time, in time order."""
+    ids = [t.pk for t in tries]
+    found = grouped(rows("try_requests", **{"tries": ids, "from": lo, "to": hi}), feeds)
+    for try_id, more in grouped(rows("run_requests", **{"tries": ids, "from": lo, "to": hi}), feeds).items():
+        found[try_id] = sorted([*found[try_id], *more], key=lambda r: (r.at, r.line_id))
+    return found
+
+
+def windowed(name: str, windows: Sequence[Window], feeds: dict[int, str], **more: Any) -> dict[int, list[Request]]:
+    """The rows of a windowed statement, by the window's place in the list."""
+    if not windows:
+        return {}
+    parameters = {
+        "ids": list(range(len(windows))),
+        "endpoints": [w[0] for w in windows],
+        "froms": [w[1] for w in windows],
+        "tos": [w[2] for w in windows],
+        **more,
+    }
+    return grouped(rows(name, **parameters), feeds)
+
+
+def logs(tries: Iterable[Try]) -> dict[int, records.TaskLog]:
+    """What the task logs say, by try."""
+    found = TaskLog.objects.filter(try_row__in=[t.pk for t in tries]).values_list("try_row_id", "facts")
+    return {try_id: task_log(facts) for try_id, facts in found}
+
+
+def task_log(facts: dict[str, Any]) -> records.TaskLog:
+    """The stored facts as the record they were."""
+    known = {name: facts[name] for name in records.TaskLog.__dataclass_fields__ if name in facts}
+    known["exceptions"] = tuple((str(kind), str(text)) for kind, text in facts.get("exceptions", ()))
+    known["lines"] = tuple(facts.get("lines", ()))
+    known["correlation_ids"] = tuple(facts.get("correlation_ids", ()))
+    ended = facts.get("ended_at")
+    known["ended_at"] = datetime.fromisoformat(ended) if isinstance(ended, str) else ended
+    return records.TaskLog(**known)
+
+
+def health(groups: Iterable[int], lo: datetime, hi: datetime) -> dict[int, list[Health]]:
+    """Health events by device group, in time order."""
+    found = (
+        HealthEvent.objects.filter(device__group__in=list(groups), at__gte=lo, at__lt=hi)
+        .select_related("f5_pool", "member", "device", "feed")
+        .order_by("at", "id")
+    )
+    out: dict[int, list[Health]] = defaultdict(list)
+    for event in found:
+        out[event.device.group_id].append(
+            Health(
+                event.at, event.kind, event.state, event.f5_pool.name if event.f5_pool else "",
+                event.member.name if event.member else "", event.object, event.reason, event.line_id, event.raw,
+                event.feed.name if event.feed else "", event.detail,
+            )
+        )  # fmt: skip
+    return out
+
+
+def members(pools: Iterable[int]) -> dict[int, list[str]]:
+    out: dict[int, list[str]] = defaultdict(list)
+    for pool, name in Member.objects.filter(f5_pool__in=list(pools)).order_by("name").values_list("f5_pool_id", "name"):
+        out[pool].append(name)
+    return out
+
+
+def changes(sources: Iterable[str], lo: datetime, hi: datetime) -> list[Change]:
+    """F5's configuration changes, in time order; plain logins and reads left out."""
+    from airf5.accounts.models import UserAction
+
+    found = UserAction.objects.filter(layer="f5", source__in=list(sources), at__gte=lo, at__lt=hi).exclude(verb__startswith="log")
+    return [_change(action) for action in found.order_by("at", "id")[:5000]]
+
+
+def airflow_events(source: str, dags: Iterable[str], lo: datetime, hi: datetime) -> dict[tuple[str, str], list[Change]]:
+    """Airflow's event log by (dag, task) or (dag, "") for events of a whole run."""
+    from airf5.accounts.models import UserAction
+
+    found = UserAction.objects.filter(layer="airflow", source=source, dag_id__in=list(dags), at__gte=lo, at__lt=hi)
+    out: dict[tuple[str, str], list[Change]] = defaultdict(list)
+    for action in found.exclude(tool="task").order_by("at", "id")[:20000]:
+        out[(action.dag_id, str(action.detail.get("task_id") or ""))].append(_change(action))
+    return out
+
+
+def _change(action: Any) -> Change:
+    return Change(action.at, action.actor, action.verb, action.target, action.raw, action.line_id, action.source, action.raw or action.target)
+
+
+def jobs(airflow_id: int, lo: datetime, hi: datetime) -> tuple[Job, ...]:
+    """Schedulers that ended in the time."""
+    found = JobRow.objects.filter(airflow=airflow_id, end_at__gte=lo, end_at__lt=hi).order_by("end_at", "job_id")
+    return tuple(Job(j.job_type, j.state, j.end_at, j.heartbeat_at) for j in found)
+
+
+def connections(airflow_id: int) -> dict[str, tuple[str, int | None]]:
+    """Connection id -> (host, port)."""
+    return {c.conn_id: (c.host, c.port) for c in Connection.objects.filter(airflow=airflow_id)}
+
+
+def endpoints(scope: str) -> list[Endpoint]:
+    """The virtual servers whose device is read in this scope (a capture's name, or "" for what is live)."""
+    groups = Feed.objects.filter(device__isnull=False, capture=scope).values_list("device__group_id", flat=True)
+    return list(Endpoint.objects.filter(group__in=set(groups)).select_related("f5_pool", "group").prefetch_related("group__devices"))
+
+
+def request_feeds(scope: str) -> list[Feed]:
+    return list(Feed.objects.filter(kind=Feed.Kind.F5_REQUEST, capture=scope, enabled=True))
+
+
+def gap_in(feeds: Iterable[Feed], lo: datetime, hi: datetime) -> str:
+    """The first known gap of these feeds in the window, in words; "" without one."""
+    ids = []
+    for feed in feeds:
+        ids.append(feed.pk)
+        if feed.complete_from is not None and feed.complete_from > lo + timedelta(seconds=1):
+            return f"the F5 request log {feed.name} begins at {feed.complete_from:%H:%M:%S}"
+    gap = Gap.objects.filter(feed__in=ids, start__lt=hi).exclude(end__lte=lo).order_by("start", "id").first()
+    return f"{gap.feed.name} is incomplete from {gap.start:%H:%M:%S}: {gap.reason}" if gap else ""

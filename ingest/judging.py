@@ -1,0 +1,259 @@
+"""Judge what waits for a judgement: load facts, ask the rules, save the verdict with its evidence, keep what it replaces."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F, Q
+
+from ingest import rawlines
+from ingest.correlate import facts_of, load
+from ingest.models import Airflow, Endpoint, Evidence, F5Pool, Feed, Member, Try, Verdict, VerdictHistory
+from ingest.records import Link
+from ingest.rules import RULES_VERSION, bad, judge
+from ingest.rules.causes import CAUSES
+from ingest.rules.facts import Facts, Finding
+
+BATCH = 500
+SLOW_FACTOR, SLOW_EXTRA_S, SLOW_SAMPLES = 2.0, 10.0, 5  # DESIGN section 4
+SETTLED = timedelta(seconds=5)  # lines of one device reach us out of order by less
+MONITOR_WAIT = timedelta(seconds=22)  # a monitor may say why as late as this
+ENDED = ("success", "failed")
+LOCK = 0x41495246  # advisory lock space of judging
+
+
+def judge_pending(now: datetime, limit: int = BATCH) -> int:
+    """Judge up to `limit` tries of each Airflow that changed or whose data has now arrived; returns how many were."""
+    done = 0
+    for airflow in Airflow.objects.filter(tries__judge=True).distinct().order_by("pk"):
+        with transaction.atomic():
+            if _locked(airflow):
+                done += _judge_airflow(airflow, now, limit)
+    return done
+
+
+def pending(airflow_ids: Sequence[int]) -> int:
+    """Tries of these Airflows that are not finally judged yet."""
+    return Try.objects.filter(airflow__in=airflow_ids, judge=True, end_at__isnull=False).count()
+
+
+def _locked(airflow: Airflow) -> bool:
+    """One worker judges one Airflow at a time; another simply comes back later."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", (LOCK, airflow.pk))
+        return bool(cursor.fetchone()[0])
+
+
+def _judge_airflow(airflow: Airflow, now: datetime, limit: int) -> int:
+    waiting = Q(airflow=airflow, judge=True, end_at__isnull=False)
+    Try.objects.filter(waiting).filter(~Q(state__in=ENDED) | Q(try_number__lt=1)).update(judge=False)
+    # Provisional ones come last, so that they never keep new ones waiting
+    order = (F("verdict__judged_at").asc(nulls_first=True), "end_at", "pk")
+    tries = list(Try.objects.filter(waiting).order_by(*order)[:limit])
+    if not tries:
+        return 0
+    slow, medians = _slow(tries)
+    judged = [t for t in tries if slow.get(t.pk) or (t.state == "failed" and (t.queued_at or t.start_at))]
+    others = [t.pk for t in tries if t not in judged]
+    Verdict.objects.filter(try_row__in=others).delete()
+    Try.objects.filter(pk__in=others).update(judge=False)
+    if judged:
+        _judge(airflow, judged, slow, medians, now)
+    return len(tries)
+
+
+def _slow(tries: Sequence[Try]) -> tuple[dict[int, bool], dict[int, tuple[int, float | None]]]:
+    """Own times written; which tries succeeded slowly; (samples, median) of their tasks."""
+    ids = [t.pk for t in tries]
+    lo = min(min(filter(None, (t.queued_at, t.start_at, t.end_at))) for t in tries)
+    hi = max(t.end_at for t in tries if t.end_at) + timedelta(seconds=1)
+    load.run("own_seconds", **{"tries": ids, "from": lo, "to": hi})
+    own = dict(Try.objects.filter(pk__in=ids).values_list("pk", "own_s"))
+    medians = {i: (n, m) for i, n, m in load.rows("medians", tries=ids)}
+    slow = {}
+    for t in tries:
+        t.own_s = own.get(t.pk)
+        samples, median = medians.get(t.pk, (0, None))
+        if t.state == "success" and t.own_s is not None and median is not None and samples >= SLOW_SAMPLES:
+            slow[t.pk] = t.own_s > SLOW_FACTOR * median and t.own_s > median + SLOW_EXTRA_S
+    return slow, medians
+
+
+def _judge(airflow: Airflow, tries: Sequence[Try], slow: dict[int, bool], medians: dict[int, tuple[int, float | None]], now: datetime) -> None:
+    scope = airflow.feeds.values_list("capture", flat=True).first() or ""
+    found = facts_of(airflow, scope, tries, slow, medians)
+    marks = Watermarks(airflow, scope)
+    rows, proofs = [], {}
+    for t, facts in zip(tries, found, strict=True):
+        finding = judge(facts)
+        waiting = marks.waiting_for(t, bool(bad.own_bad(facts) or facts.candidates))
+        rows.append(_verdict(t, facts, finding, waiting, now))
+        proofs[t.pk] = finding.proofs
+    _save(rows, proofs, now)
+    final = [v.try_row_id for v in rows if v.status == Verdict.Status.FINAL]
+    Try.objects.filter(pk__in=final).update(judge=False)
+
+
+class Watermarks:
+    """How far the feeds of one scope are complete, and so what a verdict still waits for."""
+
+    def __init__(self, airflow: Airflow, scope: str) -> None:
+        self.airflow = list(airflow.feeds.filter(enabled=True))
+        self.f5 = load.request_feeds(scope)
+
+    def waiting_for(self, t: Try, failed_call: bool) -> list[str]:
+        """What has not arrived yet, in words; a closed feed has said all it will."""
+        assert t.end_at is not None
+        out = []
+        if any(f.state != Feed.State.CLOSED and (f.complete_to is None or f.complete_to < t.end_at) for f in self.airflow):
+            out.append("Airflow's answers up to the end of the try")
+        if t.log_state == Try.LogState.WANTED and any(f.state != Feed.State.CLOSED for f in self.airflow):
+            out.append("the task's log")
+        until = t.end_at + (MONITOR_WAIT if failed_call else SETTLED)
+        for feed in self.f5:
+            if feed.state != Feed.State.CLOSED and (feed.complete_to is None or feed.complete_to < until):
+                out.append(f"{feed.name} up to {until:%H:%M:%S}")
+        return out
+
+
+def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: datetime) -> Verdict:
+    request = finding.request
+    endpoint_id = request.endpoint_id if request else None
+    return Verdict(
+        try_row_id=t.pk,
+        status=Verdict.Status.PROVISIONAL if waiting else Verdict.Status.FINAL,
+        waiting_for=waiting,
+        slow=facts.attempt.slow,
+        culprit=CAUSES[finding.cause].culprit,
+        cause=finding.cause,
+        component_kind=finding.component_kind,
+        component=finding.component[:300],
+        sentence=finding.sentence,
+        reasons=[{"for": speaks_for, "text": text} for speaks_for, text in finding.reasons],
+        route_acquitted=finding.acquitted,
+        confidence=finding.confidence,
+        endpoint_id=endpoint_id,
+        **_places(endpoint_id, finding),
+        links=_links(facts, finding),
+        candidates=finding.candidates,
+        bad_at=request.at if request else None,
+        absorbed=len(bad.absorbed(facts)),
+        requests=len(facts.requests),
+        split=_split(t, facts),
+        rule=finding.rule,
+        rule_version=RULES_VERSION,
+        judged_at=now,
+    )
+
+
+def _places(endpoint_id: int | None, finding: Finding) -> dict[str, Any]:
+    """The F5 pool and member rows that the finding names."""
+    if endpoint_id is None or finding.request is None:
+        return {"f5_pool": None, "member": None}
+    group = Endpoint.objects.values_list("group_id", flat=True).get(pk=endpoint_id)
+    pool = F5Pool.objects.filter(group=group, name=finding.request.f5_pool).first()
+    name = finding.component if finding.component_kind == "member" else finding.request.member
+    return {"f5_pool": pool, "member": Member.objects.filter(f5_pool=pool, name=name).first() if pool and name else None}
+
+
+def _links(facts: Facts, finding: Finding) -> dict[str, int]:
+    out: dict[str, int] = {}
+    requests = list(facts.requests)
+    if finding.request is not None and all(finding.request.line_id != r.line_id for r in requests):
+        kinds = {c.request.line_id: c.link for c in facts.candidates}
+        requests.append(dataclasses.replace(finding.request, link=kinds.get(finding.request.line_id, finding.request.link)))
+    for r in requests:
+        name = Link(r.link).name.lower()
+        out[name] = out.get(name, 0) + 1
+    return dict(sorted(out.items()))
+
+
+def _split(t: Try, facts: Facts) -> dict[str, Any]:
+    """Where the time went, in seconds."""
+    endpoints: dict[str, float] = {}
+    api = lost = 0.0
+    for r in facts.requests:
+        seconds = r.seconds or 0.0
+        if bad.is_bad(r, facts):
+            lost += seconds
+        elif r.execution:
+            api += seconds
+        else:
+            endpoints[r.endpoint] = endpoints.get(r.endpoint, 0.0) + seconds
+    out: dict[str, Any] = {"api": round(api, 3), "lost": round(lost, 3), "endpoints": {k: round(v, 3) for k, v in sorted(endpoints.items())}}
+    if t.queued_at and t.scheduled_at:
+        out["wait"] = round(max(0.0, (t.queued_at - t.scheduled_at).total_seconds()), 3)
+    if t.start_at and t.queued_at:
+        out["queue"] = round(max(0.0, (t.start_at - t.queued_at).total_seconds()), 3)
+    if t.own_s is not None:
+        out["total"] = round(t.own_s, 3)
+        out["own"] = round(max(0.0, t.own_s - api - lost - sum(endpoints.values())), 3)
+    return out
+
+
+# Saving
+
+ANSWER = (
+    "status", "waiting_for", "slow", "culprit", "cause", "component_kind", "component", "sentence", "reasons", "route_acquitted",
+    "confidence", "endpoint_id", "f5_pool_id", "member_id", "links", "candidates", "bad_at", "absorbed", "requests", "split", "rule", "rule_version",
+)  # fmt: skip
+
+
+def _save(rows: Sequence[Verdict], proofs: dict[int, Sequence[Any]], now: datetime) -> None:
+    """New answers in, replaced ones kept; an answer that did not change is left alone but for its time."""
+    old = {v.try_row_id: v for v in Verdict.objects.filter(try_row__in=[r.try_row_id for r in rows])}
+    new = [r for r in rows if r.try_row_id not in old]
+    changed = [r for r in rows if r.try_row_id in old and _differs(old[r.try_row_id], r)]
+    same = [old[r.try_row_id].pk for r in rows if r.try_row_id in old and not _differs(old[r.try_row_id], r)]
+    VerdictHistory.objects.bulk_create(
+        VerdictHistory(try_row_id=r.try_row_id, replaced_at=now, answer=_answer(old[r.try_row_id]), why=_why(old[r.try_row_id], r))
+        for r in changed
+        if _matters(old[r.try_row_id], r)
+    )
+    for r in changed:
+        r.pk, r.incident_id = old[r.try_row_id].pk, old[r.try_row_id].incident_id
+    Verdict.objects.filter(pk__in=same).update(judged_at=now)
+    Verdict.objects.bulk_create(new)
+    Verdict.objects.bulk_update(changed, [name.removesuffix("_id") for name in ANSWER] + ["judged_at"])
+    _save_evidence([*new, *changed], proofs)
+
+
+def _save_evidence(rows: Sequence[Verdict], proofs: dict[int, Sequence[Any]]) -> None:
+    Evidence.objects.filter(verdict__in=[r.pk for r in rows]).delete()
+    missing = rawlines.read(p.line_id for r in rows for p in proofs[r.try_row_id] if not p.raw and p.line_id)
+    Evidence.objects.bulk_create(
+        Evidence(
+            verdict_id=r.pk, position=i, feed=p.feed, kind=p.kind, line_id=p.line_id, at=p.at, link=p.link,
+            says=p.says, raw=p.raw or missing.get(p.line_id or 0, ""),
+        )
+        for r in rows
+        for i, p in enumerate(proofs[r.try_row_id])
+    )  # fmt: skip
+
+
+def _answer(v: Verdict) -> dict[str, Any]:
+    """The answer alone: without ids of rows, judged time and incident."""
+    out = {name: getattr(v, name) for name in ANSWER}
+    out["bad_at"] = v.bad_at.isoformat() if v.bad_at else None
+    return out
+
+
+def _differs(old: Verdict, new: Verdict) -> bool:
+    return _answer(old) != _answer(new)
+
+
+def _matters(old: Verdict, new: Verdict) -> bool:
+    """A changed waiting list alone is no new answer."""
+    return (old.culprit, old.cause, old.component, old.status) != (new.culprit, new.cause, new.component, new.status)
+
+
+def _why(old: Verdict, new: Verdict) -> str:
+    if old.rule_version != new.rule_version:
+        return f"rules {new.rule_version} replaced rules {old.rule_version}"
+    if (old.culprit, old.cause, old.component) != (new.culprit, new.cause, new.component):
+        return f"late rows: {old.cause} became {new.cause}"
+    return "all data arrived" if new.status == Verdict.Status.FINAL else "waits again for data"

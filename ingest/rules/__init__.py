@@ -1,0 +1,84 @@
+"""Judgement: facts about one try in, one finding out. Pure, ordered, versioned; first match wins (DESIGN section 4).
+
+The same facts give the same finding, byte for byte: no clock, no randomness, no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from . import route, service, task, unknown
+from .bad import Case, deciding, slowing
+from .facts import Facts, Finding
+
+RULES_VERSION = "1"
+
+T = TypeVar("T")
+CaseRule = Callable[[Case], Finding | None]
+FactsRule = Callable[[Facts], Finding | None]
+
+# Before anything else: may we judge at all?
+SUFFICIENCY: tuple[FactsRule, ...] = (unknown.no_data, unknown.no_f5_path)
+
+# A request of this try failed, and nothing cured it.
+CASE_RULES: tuple[CaseRule, ...] = (
+    task.execution_conflict,
+    route.api_unreachable,
+    unknown.conflict,
+    route.no_member,
+    route.said_by_f5,
+    route.failover,
+    route.idle_timeout,
+    route.usual_limit,
+    route.misroute,
+    route.monitor_flap,
+    route.member_down,
+    route.reset_by_server,
+    route.slow_member,
+    route.wrong_member,
+    route.member_grey,
+    route.config_change,
+    service.service_failing,
+    service.service_slow,
+    service.service_refused,
+    service.bad_request,
+    route.unanswered,
+    unknown.undecided_case,
+)
+
+# No request failed, or none that decides.
+OWN_RULES: tuple[FactsRule, ...] = (
+    task.task_timeout,
+    task.task_error,
+    task.worker_killed,
+    task.slot_starvation,
+    task.data_volume,
+    unknown.undecided,
+)
+
+RULES: tuple[CaseRule | FactsRule, ...] = (*SUFFICIENCY, *CASE_RULES, *OWN_RULES)
+
+
+def judge(facts: Facts) -> Finding:
+    """The finding for one try."""
+    found = _first(SUFFICIENCY, facts)
+    if found is not None:
+        return found
+    case = slowing(facts) if facts.attempt.slow else deciding(facts)
+    if case is not None:
+        found = _first(CASE_RULES, case)
+        if found is not None:
+            return found
+    found = _first(OWN_RULES, facts)
+    assert found is not None  # undecided always answers
+    return found
+
+
+def _first(rules: tuple[Callable[[T], Finding | None], ...], given: T) -> Finding | None:
+    for rule in rules:
+        found = rule(given)
+        if found is not None:
+            return replace(found, rule=f"{rule.__module__.rsplit('.', 1)[-1]}.{rule.__name__}")
+    return None

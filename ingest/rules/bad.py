@@ -1,0 +1,191 @@
+"""Which of a try's requests decide: the bad ones that nothing cured and that agree with what the task's log says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from ingest.records import Link, Outcome, TaskLog
+
+from .facts import Candidate, Facts, Request, Route
+
+# [workers] execution_api_timeout of Airflow's task SDK: after 5 s the client leaves and calls again.
+EXECUTION_TIMEOUT_S = 5.0
+OWN_LIMITS = ("AirflowTaskTimeout", "AirflowSensorTimeout", "TaskDeferralTimeout")
+# The end of a mapped XCom list is a 404 by design; a missing XCom or Variable is the task's business, not the route's.
+_NORMAL_404 = re.compile(r"^/execution/(xcoms|variables|connections|assets|task-reschedules)/")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One try with the request that decides, and how sure we are that it is this try's."""
+
+    facts: Facts
+    request: Request
+    route: Route
+    certain: bool  # an exact link
+    of: int = 1  # how many tries share the evidence (siblings)
+
+    @property
+    def link_factor(self) -> float:
+        """What a link that is not exact takes off the confidence."""
+        return 1.0 if self.certain else (0.9 if self.of == 1 else 0.85)
+
+
+def normal(request: Request) -> bool:
+    """An error answer that is part of ordinary work."""
+    return request.status == 404 and bool(_NORMAL_404.match(request.path))
+
+
+def gave_up(request: Request, facts: Facts) -> bool:
+    """The client had left before the answer came: its own limit, the SDK's, or the end of the try."""
+    if request.over_at is None or request.seconds is None:
+        return False
+    if request.execution:
+        return request.seconds > EXECUTION_TIMEOUT_S
+    log = facts.log
+    if log and log.timed_out and log.timeout_s and request.seconds >= 0.98 * log.timeout_s:
+        return True
+    return request.over_at > facts.attempt.end_at + timedelta(seconds=0.5)
+
+
+def is_bad(request: Request, facts: Facts) -> bool:
+    """Failed, never answered, or answered too late for this client."""
+    if normal(request):
+        return False
+    return request.outcome not in (Outcome.OK, Outcome.SLOW) or gave_up(request, facts)
+
+
+def cured(request: Request, facts: Facts) -> bool:
+    """A later call of the same kind went well: the client's own retry absorbed the error."""
+    path = request.uri.split("?")[0]
+    return any(
+        later.at > request.at
+        and later.method == request.method
+        and later.uri.split("?")[0] == path
+        and later.endpoint_id == request.endpoint_id
+        and not is_bad(later, facts)
+        for later in facts.requests
+    )
+
+
+def own_bad(facts: Facts) -> list[Request]:
+    """The bad requests of this try that nothing cured, in time order. Suspect lines never count."""
+    return [r for r in facts.requests if not r.suspect and is_bad(r, facts) and not cured(r, facts)]
+
+
+def absorbed(facts: Facts) -> list[Request]:
+    return [r for r in facts.requests if not r.suspect and is_bad(r, facts) and cured(r, facts)]
+
+
+def _same_target(log: TaskLog, request: Request, route: Route | None) -> bool:
+    """The URL, or host and port, in the log is the request's."""
+    if log.url:
+        parts = urlsplit(log.url)
+        if parts.path and parts.path != request.uri.split("?")[0] and request.uri != request.path:
+            return False
+    if log.host and route is not None and route.addresses:
+        with_port = f"{log.host}:{log.port}" if log.port else log.host
+        return with_port in route.addresses or log.host in route.addresses
+    return True
+
+
+def agrees(facts: Facts, request: Request) -> bool:
+    """The task log's error says the same as this line of F5's log."""
+    log = facts.log
+    if log is None:
+        return False
+    if speaks_of_api(log):
+        return request.execution
+    if not _same_target(log, request, facts.routes.get(request.endpoint_id)):
+        return False
+    if own_limit(log):
+        over = request.over_at
+        return over is None or over > facts.attempt.end_at - timedelta(seconds=0.2)
+    if log.http_status is not None:
+        return request.status == log.http_status
+    if log.timed_out:
+        return request.outcome is Outcome.UNANSWERED or gave_up(request, facts)
+    return log.connection_error and request.outcome is Outcome.UNANSWERED
+
+
+def speaks_of_api(log: TaskLog) -> bool:
+    """The error is one of the Task Execution API's client, not of an outbound call."""
+    text = " ".join(f"{kind} {value}" for kind, value in log.exceptions)
+    return "API_SERVER_ERROR" in text or "/execution/" in text
+
+
+def own_limit(log: TaskLog) -> bool:
+    return any(kind in OWN_LIMITS for kind, _ in log.exceptions)
+
+
+def speaks_of_call(log: TaskLog | None) -> bool:
+    """The log says that a call failed (and not, or not only, the task's own code)."""
+    return log is not None and (log.http_status is not None or log.timed_out or log.connection_error)
+
+
+def deciding(facts: Facts) -> Case | None:
+    """The request this try's failure rests on, None where no request failed or none can be told."""
+    bad = own_bad(facts)
+    log = facts.log
+    agreeing = [r for r in bad if agrees(facts, r)]
+    if agreeing:
+        return _case(facts, agreeing[-1])
+    if log is not None and log.exceptions and not speaks_of_call(log) and not own_limit(log):
+        return None  # the code raised something else: a failed call was swallowed, if there was one
+    if speaks_of_call(log) and not speaks_of_api(log):  # type: ignore[arg-type]
+        return by_time(facts)
+    if bad and not (log and log.exceptions):
+        serious = [r for r in bad if r.outcome is not Outcome.CLIENT_ERROR] or bad
+        return _case(facts, serious[-1])
+    return None
+
+
+def _case(facts: Facts, request: Request) -> Case | None:
+    route = facts.routes.get(request.endpoint_id)
+    return None if route is None else Case(facts, request, route, certain=True)
+
+
+def by_time(facts: Facts) -> Case | None:
+    """Without an exact link: a request that alone fits, or as many that fit the siblings as siblings failed."""
+    fitting = [c for c in facts.candidates if c.request.endpoint_id in facts.routes]
+    if len(fitting) == 1 and fitting[0].others == 0:
+        return _by_time_case(facts, fitting[0], 1)
+    siblings = facts.attempt.siblings
+    if facts.attempt.map_index >= 0 and fitting and siblings > 0 and facts.sibling_candidates == siblings:
+        return _by_time_case(facts, fitting[0], siblings)
+    return None
+
+
+def _by_time_case(facts: Facts, candidate: Candidate, of: int) -> Case:
+    request = candidate.request
+    return Case(facts, request, facts.routes[request.endpoint_id], certain=False, of=of)
+
+
+def slowing(facts: Facts) -> Case | None:
+    """The request that took most of a slow try's extra time: slow itself, or failed and repeated until it went well."""
+    own, median = facts.attempt.own_s, facts.attempt.median_s
+    if own is None or median is None:
+        return None
+    exact = [r for r in facts.requests if not r.suspect]
+    best = max(exact, key=lambda r: _lost(r, facts), default=None)
+    if best is not None and _lost(best, facts) >= 0.5 * (own - median):
+        return _case(facts, best)
+    if any(r.link in (Link.UUID, Link.HEADER) and not r.execution for r in exact):
+        return None
+    return by_time(facts)
+
+
+def _lost(request: Request, facts: Facts) -> float:
+    """Seconds this request took from the try; for a failed one, until the call that cured it."""
+    if not is_bad(request, facts):
+        return request.seconds or 0.0
+    later = [
+        r for r in facts.requests
+        if r.at > request.at and r.method == request.method and r.uri == request.uri and not is_bad(r, facts)
+    ]  # fmt: skip
+    if later:
+        return (later[0].at - request.at).total_seconds()
+    return request.seconds or 0.0

@@ -1,0 +1,139 @@
+"""Rules that name the task's own side: no request failed, or what failed was the task's own doing."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+from ingest.records import Outcome
+
+from .bad import OWN_LIMITS, Case, absorbed, own_bad, speaks_of_api, speaks_of_call
+from .compare import short
+from .facts import Change, Facts, Finding
+from .route import finding
+from .words import change_proof, clock, log_proof
+
+# Deeds of a person or of a program on a task instance, as Airflow 2 and 3 name them in the event log.
+_DEED = re.compile(r"clear|patch_(mapped_)?task_instance|patch_dag_run|delete|mark|set_.*state|dagrun_(failed|success)")
+
+
+def execution_conflict(case: Case) -> Finding | None:
+    """409 or 404 of the Execution API from a healthy member: only if the event log shows the deed."""
+    request = case.request
+    if not request.execution or request.status not in (404, 409):
+        return None
+    deed = _deed(case.facts)
+    if deed is None or scheduler_ended(case.facts) is not None:
+        return None
+    return finding(
+        case, "execution_conflict",
+        f"Task: {deed.actor or 'somebody'} did {deed.verb} at {clock(deed.at)} while it ran; Airflow's API then answered {request.status}.",
+        0.93, "caller", deed.actor, acquitted=True, proofs=(change_proof(deed),),
+    )  # fmt: skip
+
+
+def _deed(facts: Facts) -> Change | None:
+    lo = facts.attempt.start_at or facts.attempt.queued_at or facts.attempt.end_at - timedelta(hours=1)
+    for event in facts.events:
+        if lo <= event.at <= facts.attempt.end_at + timedelta(minutes=1) and _DEED.search(event.verb):
+            return event
+    return None
+
+
+def scheduler_ended(facts: Facts) -> str | None:
+    """A scheduler that ended within five minutes before the try's end, in words."""
+    end = facts.attempt.end_at
+    for job in facts.jobs:
+        if job.job_type == "SchedulerJob" and job.end_at is not None and timedelta() <= end - job.end_at <= timedelta(minutes=5):
+            return f"a scheduler ended ({job.state}) at {clock(job.end_at)}"
+    return None
+
+
+def task_timeout(facts: Facts) -> Finding | None:
+    """The task's own limit ran out and every request was answered well."""
+    log = facts.log
+    kind = next((k for k, _ in log.exceptions if k in OWN_LIMITS), "") if log else ""
+    if not kind:
+        return None
+    return _own(facts, "task_timeout", f"Task: its own time limit ran out ({kind}); every request it made was answered in time.", 0.93)
+
+
+def worker_killed(facts: Facts) -> Finding | None:
+    """The process was killed, or the scheduler gave it up for lost."""
+    if facts.log is None or not facts.log.killed or facts.log.exceptions:
+        return None
+    bad = [r for r in facts.requests if r.execution and r.outcome is not Outcome.OK]
+    if bad or scheduler_ended(facts) is not None:
+        return None
+    return _own(facts, "worker_killed", "Task: its process on the worker was killed.", 0.85, "worker", facts.attempt.hostname)
+
+
+def task_error(facts: Facts) -> Finding | None:
+    """The log holds an exception that is no failed call."""
+    log = facts.log
+    if log is None or not log.exceptions or speaks_of_api(log):
+        return None
+    if speaks_of_call(log) and not log.own_code:
+        return None
+    kind, text = log.exceptions[0]
+    swallowed = own_bad(facts)
+    if swallowed and (facts.attempt.end_at - swallowed[-1].at) < timedelta(seconds=5) and not log.own_code:
+        return None  # a bad answer just before an error that is nobody's for certain
+    confidence = 0.97 if log.own_code and not swallowed else 0.88
+    return _own(facts, "task_error", f"Task: its own code raised {kind}: {_cut(text)}", confidence, "code", facts.attempt.task_id)
+
+
+def slot_starvation(facts: Facts) -> Finding | None:
+    """It never started: it waited for a slot or a worker until somebody gave up."""
+    attempt = facts.attempt
+    if attempt.start_at is not None or attempt.queued_at is None or facts.requests:
+        return None
+    waited = (attempt.end_at - attempt.queued_at).total_seconds()
+    if waited < 300 or scheduler_ended(facts) is not None:
+        return None
+    return _own(facts, "slot_starvation", f"Task: it waited {waited:.0f} s for a slot and never started.", 0.8, "slot_pool", attempt.airflow_pool)
+
+
+def data_volume(facts: Facts) -> Finding | None:
+    """Slow, because it moved several times more bytes than such requests did before, at the usual speed."""
+    attempt = facts.attempt
+    if not attempt.slow:
+        return None
+    for request in facts.requests:
+        route = facts.routes.get(request.endpoint_id)
+        before = [r for r in route.before if r.bytes and r.response_us] if route else []
+        if len(before) < 5 or not request.bytes or not request.response_us:
+            continue
+        sizes, speeds = sorted(r.bytes or 0 for r in before), sorted((r.response_us or 0) / (r.bytes or 1) for r in before)
+        usual, speed = sizes[len(sizes) // 2], speeds[len(speeds) // 2]
+        if request.bytes > 3 * usual and request.response_us / request.bytes < 1.5 * speed:
+            text = f"Task: it moved {request.bytes:,} bytes through {short(request.endpoint)}, usually {usual:,}, at the usual speed."
+            return _own(facts, "data_volume", text, 0.85)
+    return None
+
+
+def _own(facts: Facts, cause: str, sentence: str, confidence: float, kind: str = "code", component: str = "") -> Finding:
+    return Finding(
+        cause=cause, sentence=sentence, confidence=confidence, component_kind=kind, component=component or facts.attempt.task_id,
+        acquitted=route_well(facts), proofs=log_proof(facts), reasons=(route_words(facts),),
+    )  # fmt: skip
+
+
+def route_well(facts: Facts) -> bool:
+    """Acquittal needs proof: the logs are complete, requests of this try were seen, and none stayed bad."""
+    coverage = facts.coverage
+    return coverage.f5_feeds and not coverage.gap and bool(facts.requests) and not own_bad(facts)
+
+
+def route_words(facts: Facts) -> tuple[bool, str]:
+    """What F5's log says for the route, in counts."""
+    seen, bad, healed = len(facts.requests), len(own_bad(facts)), len(absorbed(facts))
+    if not seen:
+        return False, "F5's log holds no request that is certainly this try's."
+    extra = f"; {healed} failed at first and were cured by a retry" if healed else ""
+    return True, f"{seen - bad} of {seen} requests of this try that crossed F5 were answered well in the end{extra}."
+
+
+def _cut(text: str) -> str:
+    line = text.strip().splitlines()[0] if text.strip() else ""
+    return line[:160] + ("…" if len(line) > 160 else "")

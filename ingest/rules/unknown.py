@@ -1,0 +1,77 @@
+"""Rules that say honestly that it cannot be told, and what would settle it."""
+
+from __future__ import annotations
+
+from .bad import Case, own_bad, speaks_of_api, speaks_of_call
+from .facts import Facts, Finding
+from .route import finding
+from .task import route_well, route_words, scheduler_ended
+from .words import answer, log_proof
+
+
+def no_data(facts: Facts) -> Finding | None:
+    """A feed that is needed has a gap, and the log does not name the task's own code."""
+    coverage, log = facts.coverage, facts.log
+    if not coverage.gap or (log is not None and log.own_code and not speaks_of_call(log)):
+        return None
+    return Finding("no_data", f"Unknown: {coverage.gap}.", 0.2, reasons=((False, coverage.gap),), proofs=log_proof(facts))
+
+
+def no_f5_path(facts: Facts) -> Finding | None:
+    """The log names a host that is no virtual server of ours."""
+    log = facts.log
+    if log is None or not speaks_of_call(log) or speaks_of_api(log) or facts.coverage.known_host is not False:
+        return None
+    host = f"{log.host}:{log.port}" if log.port else log.host
+    return Finding(
+        "no_f5_path", f"Unknown: the failed call went to {host}, which is no virtual server that we see.", 0.9,
+        component_kind="host", component=host, proofs=log_proof(facts), reasons=((False, f"No F5 log names {host}."),),
+    )  # fmt: skip
+
+
+def conflict(case: Case) -> Finding | None:
+    """The Execution API refused the worker's word about the try, and no deed explains it."""
+    request = case.request
+    if not request.execution:
+        return None
+    ended = scheduler_ended(case.facts)
+    why = f"{ended}, which may be the reason" if ended else "nobody is on record as having changed its state"
+    return finding(
+        case, "undecided", f"Unknown: Airflow's API answered {request.status} to the worker; {why}.", 0.3, "api", request.endpoint,
+        reasons=((False, "The scheduler's own log would settle it."),),
+    )  # fmt: skip
+
+
+def undecided_case(case: Case) -> Finding | None:
+    """A request failed, but its member cannot be told from the service."""
+    request = case.request
+    return finding(
+        case, "undecided", f"Unknown: {request.method} {request.path} ended with {answer(request)}; too few others were asked to compare.",
+        0.3, "virtual_server", request.endpoint,
+        reasons=((False, "Answers of the other members to the same path would settle it."),),
+    )  # fmt: skip
+
+
+def undecided(facts: Facts) -> Finding:
+    """Nothing decides. Says what would."""
+    log = facts.log
+    if speaks_of_call(log) and not (log and speaks_of_api(log)):
+        fits, tries = len(facts.candidates), max((c.others + 1 for c in facts.candidates), default=0)
+        text = f"{fits} requests fit what the log says, and they fit {tries} tries" if fits else "no line of F5's log fits what the task's log says"
+        settle = "The X-Airflow-Task header (integrations/airflow) would name the request."
+    elif own_bad(facts):
+        text, settle = "requests of this try failed, and its log says something else", "The task's whole log would settle it."
+    elif facts.attempt.slow:
+        text, settle = "it was slow, and no request explains it", "The task's own log would say where its time went."
+    elif log is None or not log.found:
+        text, settle = "its log is not to be had", "The task's log would settle it."
+    else:
+        text, settle = "its log names no error", "The scheduler's log would settle it."
+    ended = scheduler_ended(facts)
+    also = ((False, f"{ended[0].upper()}{ended[1:]}."),) if ended else ()
+    return Finding(
+        "undecided", f"Unknown: {text}.", 0.3, acquitted=route_well(facts) and not ended, proofs=log_proof(facts),
+        reasons=(route_words(facts), *also, (False, settle)),
+    )  # fmt: skip
+
+

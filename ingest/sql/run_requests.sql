@@ -1,0 +1,28 @@
+-- Bad calls of the Execution API that carry no UUID but a run's trace id, with the try of that run that was alone at that time.
+-- Parameters: try ids, from, to. Traces are learned from lines that carry both.
+WITH runs AS (
+    SELECT DISTINCT y.airflow_id, y.dag_id, y.run_id FROM ingest_try y WHERE y.id = ANY(%(tries)s)
+), traces AS (
+    SELECT tr.trace_id, o.airflow_id, o.dag_id, o.run_id
+    FROM runs u
+    JOIN ingest_try o ON o.airflow_id = u.airflow_id AND o.dag_id = u.dag_id AND o.run_id = u.run_id
+    JOIN ingest_trykey k ON k.try_row_id = o.id
+    JOIN ingest_trace tr ON tr.try_key_id = k.id
+    GROUP BY 1, 2, 3, 4
+)
+SELECT min(y.id), r.line_id, r.ts, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
+       r.client_port, r.method, t.template, d.uri, r.status, r.outcome, r.response_us, r.bytes, 3, r.suspect, d.raw
+FROM traces x
+JOIN ingest_request_detail d ON d.trace_id = x.trace_id AND d.ts >= %(from)s AND d.ts < %(to)s
+JOIN ingest_request r ON r.line_id = d.line_id AND r.ts = d.ts AND r.endpoint_id = d.endpoint_id AND r.try_key_id IS NULL
+JOIN ingest_try y ON y.airflow_id = x.airflow_id AND y.dag_id = x.dag_id AND y.run_id = x.run_id
+     AND r.ts >= coalesce(y.queued_at, y.start_at) AND r.ts <= coalesce(y.end_at, 'infinity')
+JOIN ingest_endpoint e ON e.id = r.endpoint_id
+JOIN ingest_path t ON t.id = r.path_id
+JOIN ingest_client c ON c.id = r.client_id
+LEFT JOIN ingest_f5pool p ON p.id = r.f5_pool_id
+LEFT JOIN ingest_member m ON m.id = r.member_id
+GROUP BY r.line_id, r.ts, r.endpoint_id, e.name, p.name, m.name, c.address, r.client_port, r.method, t.template, d.uri,
+         r.status, r.outcome, r.response_us, r.bytes, r.suspect, d.raw
+HAVING count(*) = 1 AND min(y.id) = ANY(%(tries)s)
+ORDER BY 1, r.ts, r.line_id
