@@ -1,0 +1,12 @@
+-- Which of these failed requests (arrays of line ids, endpoints, times, messages) are stored already, to the letter.
+-- Needs the partial index on request (endpoint, ts) WHERE outcome > 0 and the one on detail (line_id).
+SELECT u.line_id
+FROM unnest(%(ids)s::bigint[], %(endpoints)s::int[], %(times)s::timestamptz[], %(raw)s::text[]) AS u(line_id, endpoint_id, ts, raw)
+CROSS JOIN LATERAL (
+    SELECT d.raw
+    FROM ingest_request r
+    JOIN ingest_request_detail d ON d.line_id = r.line_id AND d.ts = r.ts
+    WHERE r.endpoint_id = u.endpoint_id AND r.ts = u.ts AND r.outcome > 0
+    OFFSET 0
+) AS known
+WHERE known.raw = u.raw

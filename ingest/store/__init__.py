@@ -1,0 +1,1 @@
+"""The only writer of facts: records in, rows out, by subject."""

@@ -1,0 +1,292 @@
+"""Save what request logs say, in the caller's transaction: lines become requests, waiting halves, repeated or rejects.
+
+What counts as repeated: a line that another line of its batch, or a half that waits, says word for word; and a request
+that failed, if the same message is stored already (a relay or the other unit of a pair sends everything twice). A
+well-answered request that comes again in a later batch is not looked for: that would need an index on every row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from airf5.sql import load
+from ingest import partitions
+from ingest.models import Device, Endpoint, Feed, RequestHalf
+from ingest.pairing import Half, Pair, Pairer
+from ingest.parsers.f5_header import clean, split_spool
+from ingest.parsers.f5_request_log import Template, parse, parse_with
+from ingest.records import Reject, RequestLine
+from ingest.store import feeds, names, rollups
+from ingest.store.feeds import LONGEST_RAW, Rejected
+from ingest.store.request_rows import DETAIL_COLUMNS, REQUEST_COLUMNS, Batch, Whole, facts_of, merged
+from ingest.store.rollups import roll_hours
+
+__all__ = ["Counts", "expire_halves", "roll_hours", "save_lines"]
+
+FUTURE = timedelta(days=1)
+IDLE_TIMEOUT = timedelta(seconds=300)
+ANSWER_ALONE = timedelta(seconds=10)  # a response whose request line has not come by then is a row by itself
+GRACE = timedelta(seconds=2)  # after the end of a try, for answers on their way
+MOST_HOSTS = 50  # of one endpoint: clients write them
+
+Templates = Template | Sequence[Template] | None
+
+
+@dataclass(slots=True)
+class Counts(feeds.Counts):
+    """What became of the lines; `store.feeds.save_batch` stores the rejects."""
+
+    newest_received_at: datetime | None = None
+
+    @property
+    def rejected(self) -> int:
+        return len(self.rejects)
+
+    @property
+    def newest_event_at(self) -> datetime | None:
+        return self.newest_at
+
+
+class _Messages:
+    """The messages behind line ids: of this batch, and of the halves that waited."""
+
+    def __init__(self, file_id: int, lines: Sequence[tuple[int, bytes]], waited: dict[int, str]) -> None:
+        self._base = file_id << 40
+        self._lines = lines
+        self._waited = waited
+        self._by_offset: dict[int, bytes] | None = None
+
+    def __contains__(self, line_id: int) -> bool:
+        return line_id in self._waited or self.line(line_id) is not None
+
+    def line(self, line_id: int) -> str | None:
+        """The whole spool line of this batch."""
+        if self._by_offset is None:
+            self._by_offset = dict(self._lines)
+        raw = self._by_offset.get(line_id - self._base)
+        return None if raw is None else clean(raw.decode("utf-8", "replace"))
+
+    def __getitem__(self, line_id: int) -> str:
+        """The device's own message."""
+        found = self._waited.get(line_id)
+        if found is not None:
+            return found
+        line = self.line(line_id) or ""
+        spool = split_spool(line)
+        return spool.message if spool else line
+
+    def received_at(self, line_id: int) -> datetime | None:
+        spool = split_spool(self.line(line_id) or "")
+        return spool.received if spool else None
+
+
+def save_lines(
+    feed: Feed, device: Device, file_id: int, lines: Sequence[tuple[int, bytes]], template: Templates = None
+) -> Counts:
+    """Save (byte offset, line) pairs of one spool file. Rejects are returned, not stored."""
+    now = timezone.now()
+    counts = Counts(read=len(lines))
+    waiting = {line_id: (line, raw) for line_id, line, raw in _waiting(feed)}
+    pairer = Pairer((Half(i, line) for i, (line, _) in waiting.items()), response_only=not device.logs_requests)
+    text = _Messages(file_id, lines, {i: raw for i, (_, raw) in waiting.items()})
+    _read(pairer, counts, file_id, lines, template, None if feed.capture else now)
+    counts.repeated = len(pairer.repeated)
+    wholes = [merged(pair) for pair in pairer.pairs]
+    seen = _stored_already(device, wholes, text)
+    taken = _ids(pairer.pairs) & waiting.keys()
+    if seen:
+        again = [pair for pair, whole in zip(pairer.pairs, wholes, strict=True) if whole[0] in seen]
+        counts.repeated += len(_ids(again) - taken)
+        wholes = [whole for whole in wholes if whole[0] not in seen]
+    counts.rows = len(_ids(pairer.pairs) - taken) - (counts.repeated - len(pairer.repeated))
+    _store(feed, device, wholes, text, now)
+    halves = [half for half in pairer.waiting() if half.line_id not in waiting]
+    counts.halves = len(halves)
+    _keep_halves(feed, device, halves, text, now)
+    if taken:
+        RequestHalf.objects.filter(line_id__in=taken).delete()
+    _newest(counts, wholes, halves, lines)
+    return counts
+
+
+def _waiting(feed: Feed) -> Iterable[tuple[int, RequestLine, str]]:
+    rows = RequestHalf.objects.filter(feed=feed).order_by("ts", "line_id").values_list("line_id", "line", "raw")
+    return [(line_id, RequestLine(*line), raw) for line_id, line, raw in rows.iterator()]
+
+
+def _ids(pairs: Iterable[Pair]) -> set[int]:
+    return {pk for pair in pairs for pk in pair[2:] if pk is not None}
+
+
+def _parser(template: Templates) -> Callable[[str], RequestLine | Reject]:
+    if template is None:
+        return parse
+    templates = (template,) if isinstance(template, Template) else tuple(template)
+    return lambda line: parse_with(templates, line)
+
+
+def _read(
+    pairer: Pairer,
+    counts: Counts,
+    file_id: int,
+    lines: Sequence[tuple[int, bytes]],
+    template: Templates,
+    now: datetime | None,
+) -> None:
+    """Parse and pair; without `now` any event time will do."""
+    one, add, base = _parser(template), pairer.add, file_id << 40
+    low, high = _span(now)
+    for offset, raw in lines:
+        found = one(raw.decode("utf-8", "replace"))
+        if type(found) is RequestLine and low <= found[1] <= high:
+            add(found, base | offset)
+            continue
+        if isinstance(found, Reject):
+            reason, text = found.reason, found.raw
+        else:
+            reason, text = "its time is outside of what is kept", clean(raw.decode("utf-8", "replace"))
+            at = datetime.fromtimestamp(found[1] / 1e6, UTC)
+            reason = f"its time, {at:%Y-%m-%d %H:%M:%S}, is outside of what is kept"
+        spool = split_spool(text)
+        counts.rejects.append(Rejected(base | offset, spool.received if spool else timezone.now(), reason, text))
+
+
+def _span(now: datetime | None) -> tuple[int, int]:
+    if now is None:
+        return -(1 << 62), 1 << 62
+    low, high = now - partitions.retention("requests"), now + FUTURE
+    return int(low.timestamp() * 1_000_000), int(high.timestamp() * 1_000_000)
+
+
+def _stored_already(device: Device, wholes: list[Whole], text: _Messages) -> set[int]:
+    """The line ids of failed requests whose messages are stored already, to the letter."""
+    # Where the device logs whole seconds, two equal lines can be two requests
+    failed = [w for w in wholes if ((w[1][12] or 0) >= 400 or w[1][0] == "request") and w[1][1] % 1_000_000]
+    if not failed:
+        return set()
+    endpoints = names.endpoints(device.group_id, {names.Virtual(*whole[1][3:6]) for whole in failed})
+    parameters = {
+        "ids": [whole.line_id for whole in failed],
+        "endpoints": [endpoints[names.Virtual(*whole[1][3:6])] for whole in failed],
+        "times": [_at(whole.line.ts_us) for whole in failed],
+        "raw": [_raw(whole, text) for whole in failed],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(load("known_failures"), parameters)
+        return {line_id for (line_id,) in cursor.fetchall()}
+
+
+def _raw(whole: Whole, text: _Messages) -> str:
+    ids = dict.fromkeys(pk for pk in (whole.line_id, whole.response_line_id) if pk is not None)
+    return "\n".join(text[pk] for pk in ids)[:LONGEST_RAW]
+
+
+def _store(feed: Feed, device: Device, wholes: list[Whole], text: _Messages, now: datetime) -> None:
+    """COPY the requests, with all that follows from them."""
+    if not wholes:
+        return
+    if feed.capture:
+        days = {whole[1][1] // 86_400_000_000 for whole in wholes}
+        partitions.make((datetime.fromtimestamp(day * 86_400, UTC).date() for day in days), kept=True)
+    else:
+        partitions.make_coming(now)
+    batch = Batch(wholes, device.group_id)
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY ingest_request ({REQUEST_COLUMNS}) FROM STDIN") as copy:
+            for block in batch.requests():
+                copy.write(block)
+        if batch.bad:
+            with cursor.copy(f"COPY ingest_request_detail ({DETAIL_COLUMNS}) FROM STDIN") as copy:
+                copy.write(batch.details(text))
+    rollups.add(batch.minutes)
+    _learn(batch)
+
+
+def _learn(batch: Batch) -> None:
+    """Keep what the lines teach of their endpoints, and which run a trace id belongs to."""
+    hosts, execution, traces = batch.learned()
+    names.traces(traces)
+    pools = {place.endpoint_id: place.f5_pool_id for place in batch.places.values() if place.f5_pool_id}
+    virtual_of = {pk: virtual for virtual, pk in batch.endpoints.items()}
+    for endpoint in Endpoint.objects.filter(pk__in=virtual_of).order_by("pk"):
+        was = (endpoint.hosts, endpoint.execution_api, endpoint.f5_pool_id, endpoint.address)
+        fresh = sorted(hosts.get(endpoint.pk, set()) - set(endpoint.hosts))
+        endpoint.hosts = (endpoint.hosts + fresh)[:MOST_HOSTS]
+        endpoint.execution_api = endpoint.execution_api or endpoint.pk in execution
+        endpoint.f5_pool_id = endpoint.f5_pool_id or pools.get(endpoint.pk)
+        if not endpoint.address:
+            endpoint.address, endpoint.port = virtual_of[endpoint.pk].address[:64], virtual_of[endpoint.pk].port
+        if was != (endpoint.hosts, endpoint.execution_api, endpoint.f5_pool_id, endpoint.address):
+            endpoint.save(update_fields=("hosts", "execution_api", "f5_pool", "address", "port"))
+
+
+def _keep_halves(feed: Feed, device: Device, halves: list[Half], text: _Messages, now: datetime) -> None:
+    if not halves:
+        return
+    facts = [facts_of(half.line) for half in halves]
+    endpoints = names.endpoints(device.group_id, {names.Virtual(*half.line[3:6]) for half in halves})
+    keys = names.texts(names.TRY_KEY, {fact.key for fact in facts if fact.key is not None})
+    RequestHalf.objects.bulk_create(
+        RequestHalf(
+            feed=feed,
+            line_id=half.line_id,
+            ts=_at(half.line.ts_us),
+            received_at=text.received_at(half.line_id) or now,
+            endpoint_id=endpoints[names.Virtual(*half.line[3:6])],
+            try_key_id=keys[fact.key] if fact.key is not None else None,
+            line=list(half.line),
+            raw=text[half.line_id],
+        )
+        for half, fact in zip(halves, facts, strict=True)
+    )
+
+
+def _at(us: int) -> datetime:
+    return datetime.fromtimestamp(us // 1_000_000, UTC) + timedelta(microseconds=us % 1_000_000)
+
+
+def _newest(counts: Counts, wholes: list[Whole], halves: list[Half], lines: Sequence[tuple[int, bytes]]) -> None:
+    times = [max((whole[1][1] for whole in wholes), default=None), max((half[1][1] for half in halves), default=None)]
+    newest = max((us for us in times if us is not None), default=None)
+    counts.newest_at = None if newest is None else _at(newest)
+    for _, raw in sorted(lines[-3:], key=itemgetter(0), reverse=True):  # the last ones may not be whole
+        spool = split_spool(raw.decode("utf-8", "replace"))
+        if spool:
+            counts.newest_received_at = spool.received
+            return
+
+
+def expire_halves(feed: Feed, watermark: datetime, idle_timeout: timedelta = IDLE_TIMEOUT, close: bool = False) -> int:
+    """Make rows of the halves that wait in vain; how many. `watermark`: nothing earlier is still to come.
+
+    A request line is unanswered when its try has ended, else after the idle time-out; a response line without a request
+    line is a row by itself. An answer that comes after its request was given up is added to that request's lines.
+    """
+    device = feed.device
+    assert device is not None
+    parameters = {
+        "feed": feed.pk,
+        "close": close,
+        "ended": watermark - GRACE,
+        "idle": watermark - idle_timeout,
+        "alone": watermark - ANSWER_ALONE if device.logs_requests else watermark + FUTURE * 3650,
+    }
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(load("late_answers"), parameters)
+        cursor.execute(load("unanswered"), parameters)
+        pairs, raw = [], {}
+        for line_id, line, message in cursor.fetchall():
+            half = RequestLine(*json.loads(line))
+            raw[line_id] = message
+            alone = half.kind == "request"
+            pairs.append(Pair(half, None, line_id, None) if alone else Pair(None, half, None, line_id))
+        _store(feed, device, [merged(pair) for pair in pairs], _Messages(0, (), raw), timezone.now())
+        RequestHalf.objects.filter(line_id__in=list(raw)).delete()
+    return len(pairs)

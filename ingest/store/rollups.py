@@ -1,0 +1,103 @@
+"""Counts and latency histograms per endpoint, member and minute, and the same per hour."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from django.db import connection
+
+from airf5.sql import load
+from ingest.histogram import BOUNDS, BUCKETS
+from ingest.records import Outcome
+
+Minute = tuple[int, int, int]  # endpoint id, member id (0: none), minutes since 1970
+
+COLUMNS = (
+    *("endpoint_id", "member_id", "start", "requests", "client_errors", "server_errors", "unanswered", "untimed"),
+    *("sum_us", "max_us", "histogram"),
+)
+ROLL_BACK = timedelta(days=2)
+
+
+class Row(NamedTuple):
+    """One minute of one member, as the merge takes it."""
+
+    endpoint_id: int
+    member_id: int
+    start: datetime
+    requests: int
+    client_errors: int
+    server_errors: int
+    unanswered: int
+    untimed: int
+    sum_us: int
+    max_us: int
+    histogram: str
+
+
+class Minutes:
+    """The minutes of one batch. Times of answers go straight into `times`; what is not plainly well is counted."""
+
+    def __init__(self) -> None:
+        self.times: defaultdict[Minute, list[int]] = defaultdict(list)
+        self.others: defaultdict[Minute, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+
+    def count(self, minute: Minute, how: Outcome, response_us: int | None) -> None:
+        """Count one request that failed, was slow, or has no time."""
+        others = self.others[minute]
+        if how is Outcome.CLIENT_ERROR:
+            others[0] += 1
+        elif how is Outcome.SERVER_ERROR:
+            others[1] += 1
+        elif how is Outcome.UNANSWERED:
+            others[2] += 1
+            return
+        if response_us is None:
+            others[3] += 1
+        else:
+            self.times[minute].append(response_us)
+
+    def rows(self) -> list[Row]:
+        """In the order of the key, so that two workers lock the same rows in the same order."""
+        return [self._row(minute) for minute in sorted({*self.times, *self.others})]
+
+    def _row(self, minute: Minute) -> Row:
+        times, (client, server, unanswered, untimed) = self.times.get(minute, []), self.others.get(minute, [0] * 4)
+        counts = [0] * BUCKETS
+        for us in times:
+            counts[bisect_right(BOUNDS, us)] += 1
+        return Row(
+            *minute[:2],
+            datetime.fromtimestamp(minute[2] * 60, UTC),
+            len(times) + untimed + unanswered,
+            client,
+            server,
+            unanswered,
+            untimed,
+            sum(times),
+            max(times, default=0),
+            "{" + ",".join(map(str, counts)) + "}",
+        )
+
+
+def add(minutes: Minutes) -> None:
+    """Add these to the stored minutes."""
+    rows = minutes.rows()
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(load("add_minutes"), dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True)))
+
+
+def roll_hours(upto: datetime, since: datetime | None = None) -> int:
+    """Sum up the minutes of each hour from `since` (two days back) to `upto`; running it again leaves the same rows.
+
+    Whoever brings older minutes (a replay, a catch-up) says from when. Hours whose minutes have expired stay as they
+    are.
+    """
+    parameters = {"since": since or upto - ROLL_BACK, "upto": upto}
+    with connection.cursor() as cursor:
+        cursor.execute(load("roll_hours"), parameters)
+        return cursor.rowcount
