@@ -54,11 +54,11 @@ def places() -> Places:
     return Places(
         root=root,
         home=home,
-        spool=Path(getattr(settings, "AIRF5_SPOOL", home / "spool")),
+        spool=Path(settings.AIRF5_SPOOL_DIR),
         capture=root / "captures" / "lab1",
         bind=str(getattr(settings, "AIRF5_BIND", HOST)),
         port=int(getattr(settings, "AIRF5_PORT", 8000)),
-        syslog_port=int(getattr(settings, "AIRF5_SYSLOG_PORT", 5514)),
+        syslog_port=int(settings.AIRF5_SYSLOG_PORT),
         replay_port=free_port(),
     )
 
