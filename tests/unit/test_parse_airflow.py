@@ -159,7 +159,7 @@ def test_the_host_of_a_connection_may_hold_a_scheme_and_a_port(host, port, expec
 
 
 def test_the_other_lists_of_the_samples_parse():
-    assert [airflow.parse_pool(item).slots for item in body("pools")["pools"]][0] == 128
+    assert next(airflow.parse_pool(item).slots for item in body("pools")["pools"]) == 128
     assert all(airflow.parse_job(item).job_type for item in body("jobs")["jobs"])
     assert all(airflow.parse_connection(item).conn_id for item in body("connections")["connections"])
     assert all(airflow.parse_event_log(item).external_id for item in body("eventLogs_after")["event_logs"])
