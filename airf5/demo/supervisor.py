@@ -128,7 +128,7 @@ class Supervisor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches us alone, and a group can be ended as a whole
-                preexec_fn=die_with_parent,  # noqa: PLW1509  (this process has one thread)
+                preexec_fn=die_with_parent,  # safe: this process has one thread
             )
         child.started_at = time.monotonic()
         if child.process.stdin is not None:
