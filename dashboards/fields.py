@@ -66,6 +66,8 @@ FIELDS: dict[str, Field] = {
 }
 
 COMMON = ("airflow", "dag", "task", "run", "airflow_pool", "f5_pool", "endpoint", "member", "state", "culprit", "cause")
+AUDIT = ("airflow", "dag", "airflow_pool", "f5_pool", "endpoint", "member", "state")
+SOURCE = ("airflow", "dag", "airflow_pool", "f5_pool", "endpoint", "state", "feed")
 CONTROLS = ("from", "to", "last", "sort", "limit", "after")
 
 
@@ -92,10 +94,10 @@ LISTINGS: dict[str, Listing] = {
         Listing("dags", "DAGs", sorts=("dag", "-dag", "-tries", "-failed", "-p95", "-times_normal"), states=TRY_STATES),
         Listing("endpoints", "Endpoints", last="1h", sorts=("name", "-name")),
         Listing("requests", "Requests", last="1h", sorts=("-at",), states=REQUEST_STATES),
-        Listing("health_events", "Health events", sorts=("-at", "at")),
-        Listing("audit", "User actions", fields=(*COMMON, "layer", "actor", "verb"), sorts=("-at", "at")),
-        Listing("sources", "Feeds", fields=(*COMMON, "feed"), sorts=("name", "-name")),
-        Listing("batches", "Batches", fields=(*COMMON, "feed"), sorts=("-at",)),
-        Listing("rejects", "Unreadable lines", fields=(*COMMON, "feed"), sorts=("-at",)),
+        Listing("health_events", "Health events", fields=COMMON[:-2], sorts=("-at", "at")),
+        Listing("audit", "User actions", fields=(*AUDIT, "layer", "actor", "verb"), sorts=("-at", "at")),
+        Listing("sources", "Feeds", fields=SOURCE, sorts=("name", "-name")),
+        Listing("batches", "Batches", fields=SOURCE, sorts=("-at",)),
+        Listing("rejects", "Unreadable lines", fields=SOURCE, sorts=("-at",)),
     )
 }

@@ -126,7 +126,10 @@ class Filter:
         return [(field, getattr(self, name)) for name, field in FIELDS.items() if getattr(self, name)]
 
     def chips(self) -> list[Chip]:
-        return [Chip(f.name, f.label, value.replace(",", " or "), self.without(f.name).to_query()) for f, value in self.narrowed()]
+        return [
+            Chip(f.name, f.label, value.replace(",", " or "), self.without(f.name).to_query())
+            for f, value in self.narrowed()
+        ]
 
     def time_words(self) -> str:
         if self.last:
@@ -138,7 +141,9 @@ class Filter:
     def sentence(self) -> str:
         """The question in English: 'Tries of the last 24 hours, DAG orders_*, verdict route or service'."""
         noun = LISTINGS[self.listing].noun
-        return ", ".join([f"{noun}, {self.time_words()}", *(f"{f.label} {v.replace(',', ' or ')}" for f, v in self.narrowed())])
+        return ", ".join(
+            [f"{noun}, {self.time_words()}", *(f"{f.label} {v.replace(',', ' or ')}" for f, v in self.narrowed())]
+        )
 
 
 def iso(at: datetime) -> str:
@@ -164,7 +169,7 @@ def _given(query: Mapping[str, Any], page: Listing) -> dict[str, str]:
     given: dict[str, str] = {}
     for name in query:
         if name not in known:
-            raise FilterError(_shown(name), _unknown(name, known))
+            raise FilterError(_shown(name), _unknown(name, known, page))
         values = query.getlist(name) if hasattr(query, "getlist") else [query[name]]
         if len(values) > 1:
             raise FilterError(name, f"{name} is given {len(values)} times; give it once.")
@@ -178,7 +183,9 @@ def _given(query: Mapping[str, Any], page: Listing) -> dict[str, str]:
     return given
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
+def _unknown(name: str, known: Iterable[str], page: Listing) -> str:
+    if name in FIELDS:
+        return f"{page.noun} cannot be narrowed by {name}. Known here are: {', '.join(known)}."
     near = difflib.get_close_matches(name[:60], list(known), n=1, cutoff=0.0)
     return f"There is no parameter “{_shown(name)}” here; the nearest is “{near[0]}”. Known are: {', '.join(known)}."
 
@@ -212,7 +219,9 @@ def _range(given: Mapping[str, str], page: Listing, now: datetime) -> tuple[date
         if start >= end:
             raise FilterError("from", f"from ({iso(start)}) must be earlier than to ({iso(end)}).")
         if end - start > MAX_RANGE:
-            raise FilterError("from", f"from and to are {(end - start).days} days apart; at most {MAX_RANGE.days} are allowed.")
+            raise FilterError(
+                "from", f"from and to are {(end - start).days} days apart; at most {MAX_RANGE.days} are allowed."
+            )
         return start, end, ""
     last = last or page.last
     if last not in LASTS:

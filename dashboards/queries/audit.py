@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
+from django.db.models import Count, Q, QuerySet, Sum
+
+from airf5.accounts.models import UserAction
 from airf5.accounts.roles import Scope
-from dashboards.filters import Filter
-from dashboards.queries.freshness import GapRow
+from dashboards.filters import Filter, regex
+from dashboards.queries import narrow, paging
+from dashboards.queries.database import reading
+from dashboards.queries.freshness import GapRow, gaps
 from dashboards.queries.rows import ActionRow, Page
+from ingest import models
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +31,93 @@ class Population:
     sentence: str
 
 
+KEYS = {"-at": paging.Key("at", datetime), "at": paging.Key("at", datetime, descending=False)}
+LAYERS = {layer.value: layer.label for layer in UserAction.Layer}
+
+
+@reading()
 def listed(asked: Filter, scope: Scope) -> Page[ActionRow]:
-    raise NotImplementedError
+    return paging.keyset(_actions(asked, scope), asked, KEYS, row)
 
 
+@reading()
 def population(asked: Filter, scope: Scope) -> Population:
-    raise NotImplementedError
+    layers = _actions(asked, scope).order_by().values_list("layer").annotate(n=Count("id")).order_by("layer")
+    found = tuple((layer, n) for layer, n in layers)
+    total = sum(n for _, n in found)
+    missing = gaps(asked.start, asked.end, kinds=("airflow_api", "airflow_capture", "f5_audit"))
+    batches = models.Batch.objects.filter(feed__kind="f5_audit", at__gte=asked.start, at__lt=asked.end)
+    rejected = batches.aggregate(n=Sum("rejected"))["n"] or 0
+    return Population(
+        total, found, asked.start, asked.end, missing, rejected, _sentence(asked, total, found, missing, rejected)
+    )
 
 
+@reading()
 def preceding(at: datetime, minutes: int = 30, limit: int = 50) -> tuple[ActionRow, ...]:
     """What people did on both layers before an instant, newest first (airf5's own actions left out)."""
-    raise NotImplementedError
+    return between(at - timedelta(minutes=minutes), at, limit=limit)
+
+
+@reading()
+def between(
+    start: datetime, end: datetime, layers: tuple[str, ...] = ("airflow", "f5"), limit: int = 50
+) -> tuple[ActionRow, ...]:
+    """What people changed, newest first; Airflow's machine-made events (a task ran, a task succeeded) are not people's."""
+    found = UserAction.objects.filter(at__gte=start, at__lt=end, layer__in=layers).exclude(verb__in=MACHINE_VERBS)
+    return tuple(row(one) for one in found.order_by("-at", "-id")[:limit])
+
+
+# Events that Airflow's event log holds of its own doing, without a person.
+MACHINE_VERBS = (
+    "running", "success", "failed", "queued", "scheduled", "up_for_retry", "deferred", "skipped", "state mismatch",
+    "stuck in queued", "heartbeat timeout", "task_instance_heartbeat",
+)  # fmt: skip
+
+
+def _actions(asked: Filter, scope: Scope) -> QuerySet[Any]:
+    found = UserAction.objects.filter(at__gte=asked.start, at__lt=asked.end)
+    found = found.filter(
+        narrow.names("actor", asked.actor), narrow.names("verb", asked.verb), narrow.names("dag_id", asked.dag)
+    )
+    if asked.layer:
+        found = found.filter(layer__in=asked.values("layer"))
+    if asked.state:
+        found = found.filter(result__in=asked.values("state"))
+    if asked.airflow:
+        found = found.filter(narrow.names("source", asked.airflow), layer="airflow")
+    if asked.airflow_pool:
+        dags = models.Try.objects.filter(narrow.names("airflow_pool", asked.airflow_pool)).values("dag_id")
+        found = found.filter(Q(dag_id__in=dags, layer="airflow") | Q(target__regex=_mentions(asked.airflow_pool)))
+    for value in (asked.f5_pool, asked.endpoint, asked.member):
+        if value:
+            found = found.filter(layer="f5", target__regex=_mentions(value))
+    if scope.dags is not None:
+        found = found.filter(Q(dag_id="") | Q(dag_id__in=scope.dags))
+    return found
+
+
+def _mentions(value: str) -> str:
+    """A whole word of a target: /Common/pool_orders in 'pool /Common/pool_orders members …'."""
+    body = regex(value)[1:-1].replace(".*", r"[^\s{}]*")
+    return rf"(^|[\s/{{]){body}($|[\s}}:])"
+
+
+def _sentence(
+    asked: Filter, total: int, layers: tuple[tuple[str, int], ...], missing: tuple[GapRow, ...], rejected: int
+) -> str:
+    parts = ", ".join(f"{n:,} of {LAYERS.get(layer, layer)}" for layer, n in layers) or "none on any layer"
+    first = (
+        f"{total:,} user actions from {asked.start:%Y-%m-%d %H:%M:%S} to {asked.end:%Y-%m-%d %H:%M:%S} UTC: {parts}."
+    )
+    gap = f"{len(missing)} gaps are known in this time." if missing else "No gap is known in this time."
+    bad = f" {rejected:,} lines of the F5 audit log could not be read." if rejected else ""
+    return f"{first} {gap}{bad}"
+
+
+def row(one: Any) -> ActionRow:
+    return ActionRow(
+        id=one.id, layer=one.layer, source=one.source, at=one.at, actor=one.actor, verb=one.verb, target=one.target,
+        dag_id=one.dag_id, result=one.result, address=one.address, tool=one.tool, external_id=one.external_id,
+        detail=one.detail, line_id=one.line_id, raw=one.raw,
+    )  # fmt: skip

@@ -2,124 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from typing import Any
 
 from airf5.accounts.roles import Scope
 from dashboards.filters import Filter
-from dashboards.queries.rows import IncidentRow, Page, Split
+from dashboards.queries import narrow, paging
+from dashboards.queries.dag_page import one
+from dashboards.queries.dag_rows import Bucket, DagEndpoint, DagPage, DagRow, RunRow, TaskCell, TaskRow
+from dashboards.queries.dag_stats import DagKey, rows_of
+from dashboards.queries.database import reading
+from dashboards.queries.rows import Page
+from ingest import models
+
+__all__ = ["Bucket", "DagEndpoint", "DagPage", "DagRow", "RunRow", "TaskCell", "TaskRow", "every", "listed", "one"]
 
 
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    run_id: str
-    run_type: str
-    state: str
-    start: datetime | None
-    end: datetime | None
-    seconds: float | None  # so far, where it runs
-    times_normal: float | None
-    split: Split
-    tries: int
-    failed: int
-    culprits: dict[str, int]  # its tries with a verdict
-    causes: tuple[str, ...]
-    incidents: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DagRow:
-    airflow: str
-    dag_id: str
-    is_paused: bool
-    tags: tuple[str, ...]
-    owners: tuple[str, ...]
-    runs: int
-    runs_failed: int
-    tries: int
-    failed: int
-    culprits: dict[str, int]
-    p50_s: float | None  # of finished runs in the window
-    p95_s: float | None
-    p99_s: float | None
-    normal_s: float | None  # median of its successful runs, 30 days before the window's end
-    latest: RunRow | None
-    times_normal: float | None  # of the latest run
-    history: tuple[RunRow, ...]  # newest last, at most 30, for the sparkline
-    split: Split  # sum of the window's tries
-    mostly: str  # where most of it went, in words
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRow:
-    task_id: str
-    airflow_pool: str
-    tries: int
-    failed: int
-    p50_s: float | None
-    p95_s: float | None
-    max_s: float | None
-    split: Split
-
-
-@dataclass(frozen=True, slots=True)
-class TaskCell:
-    """One task in one run: its last try's end, how it stands against the task's normal."""
-
-    run_id: str
-    task_id: str
-    state: str
-    seconds: float | None
-    times_normal: float | None
-    tries: int
-    culprit: str
-    try_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """One stretch of time of the series: runs that began in it."""
-
-    start: datetime
-    end: datetime
-    runs: int
-    failed: int
-    p50_s: float | None
-    p95_s: float | None
-    p99_s: float | None
-    split: Split
-
-
-@dataclass(frozen=True, slots=True)
-class DagEndpoint:
-    endpoint_id: int
-    name: str
-    how: str  # how we know: header, uuid …
-    requests: int
-    failed: int
-    p50_us: int | None
-    max_us: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class DagPage:
-    row: DagRow
-    start: datetime
-    end: datetime
-    runs: tuple[RunRow, ...]  # oldest first, at most 200
-    slowest: tuple[RunRow, ...]
-    tasks: tuple[TaskRow, ...]
-    cells: tuple[TaskCell, ...]
-    endpoints: tuple[DagEndpoint, ...]
-    incidents: tuple[IncidentRow, ...]
-    series: tuple[Bucket, ...]
-    never_started: int  # runs queued in the window that no try began
-
-
+@reading()
 def listed(asked: Filter, scope: Scope) -> Page[DagRow]:
-    raise NotImplementedError
+    found = every(asked, scope)
+    value = _SORTS[asked.sort or "dag"]
+    ordered = sorted(found, key=lambda row: (row.airflow, row.dag_id))
+    if asked.sort in ("dag", "-dag", ""):
+        ordered.sort(key=lambda row: row.dag_id, reverse=asked.sort == "-dag")
+    else:
+        ordered.sort(key=lambda row: -value(row))
+    return paging.keyset_in_memory(ordered, asked, lambda row: (value(row), row.airflow, row.dag_id))
 
 
-def one(airflow: str, dag_id: str, asked: Filter, scope: Scope) -> DagPage | None:
-    """`airflow` empty: the only one that has this DAG, else the first by name."""
-    raise NotImplementedError
+_SORTS: dict[str, Any] = {
+    "dag": lambda row: row.dag_id,
+    "-dag": lambda row: row.dag_id,
+    "-tries": lambda row: float(row.tries),
+    "-failed": lambda row: float(row.failed),
+    "-p95": lambda row: float(row.p95_s or 0),
+    "-times_normal": lambda row: float(row.times_normal or 0),
+}
+
+
+@reading()
+def every(asked: Filter, scope: Scope) -> list[DagRow]:
+    """All DAGs of a question; there are thousands at most."""
+    return rows_of(_keys(asked, scope), asked)
+
+
+def _keys(asked: Filter, scope: Scope) -> list[DagKey]:
+    """With a question about tries: the DAGs of those tries; without one: all that are known."""
+    deep = any(
+        getattr(asked, field)
+        for field in ("task", "run", "airflow_pool", "f5_pool", "endpoint", "member", "state", "culprit", "cause")
+    )
+    tried = narrow.try_rows(asked, scope).order_by().values_list("airflow_id", "dag_id").distinct()
+    if deep:
+        return sorted(tried)
+    named = narrow.names("airflow__name", asked.airflow) & narrow.names("dag_id", asked.dag) & narrow.in_scope(scope)
+    known = models.Dag.objects.filter(named).values_list("airflow_id", "dag_id")
+    return sorted(set(known) | set(tried))

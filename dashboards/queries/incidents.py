@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from airf5.accounts.roles import Scope
 from dashboards.filters import Filter
+from dashboards.queries import answers, audit, dependents, freshness, health_events, narrow, paging, requests
+from dashboards.queries.database import reading
+from dashboards.queries.incident_rows import RELATED, incident_rows, rows_of
 from dashboards.queries.rows import (
     ActionRow,
     HealthEventRow,
@@ -17,7 +25,10 @@ from dashboards.queries.rows import (
     RequestRow,
     TryRow,
 )
-from dashboards.queries.tries import EvidenceRow, Reason
+from dashboards.queries.tries import EvidenceRow, Reason, evidence, reasons
+from dashboards.queries.try_rows import VERDICT, try_row
+from ingest import models
+from ingest.rules.causes import CAUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +78,179 @@ class IncidentPage:
     merged: tuple[int, ...]
 
 
+KEYS = {
+    "-start": paging.Key("start", datetime),
+    "start": paging.Key("start", datetime, descending=False),
+    "-tries": paging.Key("tries", int),
+}
+BEFORE = timedelta(minutes=1)
+SHOWN = timedelta(hours=6)  # of a long incident; the lists have the rest
+MOST_TRIES = 200
+
+
+@reading()
 def listed(asked: Filter, scope: Scope, now: datetime) -> Page[IncidentRow]:
-    raise NotImplementedError
+    cut = paging.keyset(chosen(asked, scope).select_related(*RELATED), asked, KEYS, lambda one: one)
+    return Page(rows_of(list(cut.rows), now), cut.next)
 
 
+def chosen(asked: Filter, scope: Scope) -> QuerySet[Any]:
+    """Incidents that touch the window and fit the question."""
+    found = models.Incident.objects.filter(Q(end=None) | Q(end__gte=asked.start), start__lt=asked.end, merged_into=None)
+    if asked.state in ("open", "over"):
+        found = found.filter(end__isnull=asked.state == "open")
+    for field in ("culprit", "cause"):
+        if getattr(asked, field):
+            found = found.filter(**{f"{field}__in": asked.values(field)})
+    if any(getattr(asked, field) for field in narrow.TRY_FIELDS) or scope.dags is not None:
+        hit = models.Verdict.objects.filter(narrow.tries(asked, scope, at="try_row__"), incident_id=OuterRef("pk"))
+        found = found.filter(Exists(hit))
+    ids = narrow.routes(asked)
+    for column in ("endpoint_id", "f5_pool_id"):
+        if column in ids:
+            found = found.filter(**{f"{column}__in": ids[column]})
+    return found.filter(_members(ids["member_id"])) if "member_id" in ids else found
+
+
+def _members(ids: list[int]) -> Q:
+    """Incidents keep their members by name."""
+    named = Q(pk=None)
+    for name in models.Member.objects.filter(id__in=ids).values_list("name", flat=True):
+        named |= Q(members__contains=[name])
+    return named
+
+
+@reading()
 def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
     """None: there is no such incident. One that was merged has `row.merged_into`; the page redirects there."""
-    raise NotImplementedError
+    found = models.Incident.objects.filter(id=incident_id)
+    row = next(iter(incident_rows(found, now)), None)
+    if row is None:
+        return None
+    verdicts = _verdicts(incident_id, scope)
+    if scope.dags is not None and not verdicts:
+        return None
+    end = min(row.end or max(now, row.last_evidence_at), row.start + SHOWN)
+    lead = verdicts[0] if verdicts else None
+    cause = CAUSES.get(row.cause)
+    pools = [row.f5_pool_id] if row.f5_pool_id else []
+    seen = requests.of_endpoint(row.endpoint_id, row.start - BEFORE, end) if row.endpoint_id else ()
+    hit = tuple(try_row(verdict.try_row) for verdict in verdicts)
+    others = _other_tries(row, hit, seen, scope)
+    known_to = freshness.watermark(now).complete_to
+    return IncidentPage(
+        row=row, start=row.start - BEFORE, end=end, next_step=cause.next_step if cause else "", call=cause.call if cause else "",
+        confidence=min((verdict.confidence for verdict in verdicts), default=None), links=_links(verdicts),
+        reasons=reasons(lead) if lead else (), evidence=evidence(lead.evidence.all()) if lead else (),
+        tries=hit, other_tries=others,
+        members=answers.of_endpoint(row.endpoint_id, row.start, end) if row.endpoint_id else (),
+        tracks=health_events.tracks(pools, row.start - BEFORE, end, seen, known_to=known_to),
+        events=health_events.between(row.start - timedelta(minutes=5), end, _ids(row.endpoint_id), pools),
+        requests=tuple(request for request in seen if request.at >= row.start),
+        requests_total=requests.counted(row.endpoint_id, row.start, end) if row.endpoint_id else 0,
+        reach=_reach(row, hit, others, scope), noise=_noise(row, end, incident_id, scope),
+        preceded=audit.preceding(row.start), before=_before(incident_id, row, now),
+        notes=tuple(NoteRow(n.at, n.author, n.text) for n in models.IncidentNote.objects.filter(incident_id=incident_id).order_by("at")),
+        merged=tuple(models.Incident.objects.filter(merged_into_id=incident_id).values_list("id", flat=True).order_by("id")),
+    )  # fmt: skip
+
+
+def _ids(one: int | None) -> list[int]:
+    return [one] if one else []
+
+
+def _verdicts(incident_id: int, scope: Scope) -> list[Any]:
+    related = ("try_row", "try_row__airflow", "endpoint", "f5_pool", "member")
+    found = models.Verdict.objects.filter(incident_id=incident_id).select_related(*related)
+    if scope.dags is not None:
+        found = found.filter(try_row__dag_id__in=scope.dags)
+    return list(found.order_by("bad_at", "id")[:MOST_TRIES])
+
+
+def _links(verdicts: Sequence[Any]) -> dict[str, int]:
+    counted: Counter[str] = Counter()
+    for verdict in verdicts:
+        counted.update({kind: int(n) for kind, n in verdict.links.items()})
+    return dict(counted)
+
+
+def _other_tries(
+    row: IncidentRow, hit: tuple[TryRow, ...], seen: Sequence[RequestRow], scope: Scope
+) -> tuple[TryRow, ...]:
+    """All tries of the task instances that were hit, and those that met the same endpoint in that time."""
+    same = Q(id__in={request.try_id for request in seen if request.try_id})
+    runs = {(one.airflow, one.dag_id, one.run_id) for one in hit}
+    for airflow, dag_id, run_id in runs:
+        tasks = {one.task_id for one in hit if (one.airflow, one.dag_id, one.run_id) == (airflow, dag_id, run_id)}
+        same |= Q(airflow__name=airflow, dag_id=dag_id, run_id=run_id, task_id__in=tasks)
+    found = models.Try.objects.filter(same, narrow.in_scope(scope)).exclude(id__in=[one.id for one in hit])
+    return tuple(try_row(one) for one in found.select_related(*VERDICT).order_by("queued_at", "id")[:MOST_TRIES])
+
+
+def _reach(row: IncidentRow, hit: tuple[TryRow, ...], others: tuple[TryRow, ...], scope: Scope) -> Reach:
+    """Each task instance that was hit stands once, by its last try."""
+    last: dict[tuple[str, str, str, str], TryRow] = {}
+    wanted = {_instance(one) for one in hit}
+    for one in (*hit, *others):
+        key = _instance(one)
+        if key in wanted and (key not in last or one.try_number > last[key].try_number):
+            last[key] = one
+    states = Counter(_state(one) for one in last.values())
+    return Reach(
+        hit=len(last), lost=states["lost"], recovered=states["recovered"], going=states["going"], waiting=states["waiting"],
+        dags=row.dags, next_dags=_next_dags(row, scope), other_endpoints=_untouched(row),
+    )  # fmt: skip
+
+
+def _instance(one: TryRow) -> tuple[str, str, str, str]:
+    return one.airflow, one.dag_id, one.run_id, one.task
+
+
+def _state(one: TryRow) -> str:
+    if one.state == "success":
+        return "recovered"
+    if one.state == "up_for_retry":
+        return "waiting"
+    if one.state == "failed" or one.end_at is not None:
+        return "lost"
+    return "going"
+
+
+def _next_dags(row: IncidentRow, scope: Scope) -> tuple[str, ...]:
+    """DAGs that used the same endpoint in the day before and were not hit."""
+    if row.endpoint_id is None:
+        return ()
+    day = {
+        "start": row.start - timedelta(days=1),
+        "end": row.start + timedelta(minutes=1),
+        "endpoints": [row.endpoint_id],
+    }
+    names = {one.dag_id for one in dependents.of(**day, scope=scope)}
+    return tuple(sorted(names - set(row.dags)))
+
+
+def _untouched(row: IncidentRow) -> tuple[str, ...]:
+    group = models.Endpoint.objects.filter(group__name=row.device_group).exclude(id=row.endpoint_id)
+    touched = models.Incident.objects.filter(
+        Q(end=None) | Q(end__gt=row.start), start__lt=row.end or row.last_evidence_at
+    )
+    free = group.exclude(id__in=touched.filter(endpoint__isnull=False).values("endpoint_id"))
+    return tuple(free.order_by("name").values_list("name", flat=True)[:50])
+
+
+def _noise(row: IncidentRow, end: datetime, incident_id: int, scope: Scope) -> int:
+    """Tries that failed in the same time for other reasons."""
+    found = models.Try.objects.filter(narrow.in_scope(scope), end_at__gte=row.start, end_at__lt=end)
+    judged = found.filter(verdict__isnull=False, verdict__slow=False)
+    return judged.exclude(verdict__incident_id=incident_id).count()
+
+
+def _before(incident_id: int, row: IncidentRow, now: datetime) -> tuple[IncidentRow, ...]:
+    """Earlier incidents of the same pool or endpoint, newest first."""
+    same = Q(fingerprint__in=models.Incident.objects.filter(id=incident_id).values("fingerprint"))
+    if row.endpoint_id:
+        same |= Q(endpoint_id=row.endpoint_id)
+    if row.f5_pool_id:
+        same |= Q(f5_pool_id=row.f5_pool_id)
+    found = models.Incident.objects.filter(same, start__lt=row.start, merged_into=None).exclude(id=incident_id)
+    return incident_rows(found.order_by("-start", "-id")[:20], now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 Row = TypeVar("Row")
@@ -49,8 +49,6 @@ class RequestRow:
 
     @property
     def end(self) -> datetime | None:
-        from datetime import timedelta
-
         return None if self.took_us is None else self.at + timedelta(microseconds=self.took_us)
 
     @property

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from airf5.accounts.roles import Scope
 from dashboards.filters import Filter
+from dashboards.queries import paging
+from dashboards.queries.database import reading
+from dashboards.queries.freshness import chosen
 from dashboards.queries.rows import Page
+from ingest import models
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +41,28 @@ class RejectRow:
     raw: str
 
 
+KEYS = {"-at": paging.Key("at", datetime)}
+
+
+@reading()
 def batches(asked: Filter, scope: Scope) -> Page[BatchRow]:
-    raise NotImplementedError
+    found = models.Batch.objects.filter(feed__in=chosen(asked), at__gte=asked.start, at__lt=asked.end)
+    return paging.keyset(found.select_related("feed"), asked, KEYS, _batch)
 
 
+@reading()
 def rejects(asked: Filter, scope: Scope) -> Page[RejectRow]:
-    raise NotImplementedError
+    found = models.Reject.objects.filter(feed__in=chosen(asked), at__gte=asked.start, at__lt=asked.end)
+    return paging.keyset(found.select_related("feed"), asked, KEYS, _reject)
+
+
+def _batch(one: Any) -> BatchRow:
+    return BatchRow(
+        id=one.id, feed=one.feed.name, at=one.at, seconds=one.seconds, source=one.source,
+        from_position=one.from_position, to_position=one.to_position, read=one.read, rows=one.rows, halves=one.halves,
+        repeated=one.repeated, rejected=one.rejected,
+    )  # fmt: skip
+
+
+def _reject(one: Any) -> RejectRow:
+    return RejectRow(one.id, one.feed.name, one.at, one.line_id, one.reason, one.raw)

@@ -1,0 +1,127 @@
+"""A Filter as conditions on the tables: which tries, endpoints, pools and members a question is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from airf5.accounts.roles import Scope
+from dashboards.filters import Filter, regex
+from ingest import models
+
+TRY_FIELDS = ("airflow", "dag", "task", "run", "airflow_pool")
+
+
+def names(column: str, value: str, *, path: bool = False) -> Q:
+    """A column against a value that may hold *; with `path` the last part of /Common/name is enough."""
+    if not value:
+        return Q()
+    if "*" not in value and not path:
+        return Q(**{column: value})
+    return Q(**{f"{column}__regex": regex(value, path=path)})
+
+
+def endpoint_ids(asked: Filter) -> list[int] | None:
+    """None: not narrowed by endpoint."""
+    if not asked.endpoint:
+        return None
+    return list(models.Endpoint.objects.filter(names("name", asked.endpoint, path=True)).values_list("id", flat=True))
+
+
+def pool_ids(asked: Filter) -> list[int] | None:
+    if not asked.f5_pool:
+        return None
+    return list(models.F5Pool.objects.filter(names("name", asked.f5_pool, path=True)).values_list("id", flat=True))
+
+
+def member_ids(asked: Filter) -> list[int] | None:
+    if not asked.member:
+        return None
+    found = models.Member.objects.filter(names("name", asked.member, path=True) | _address(asked.member))
+    return list(found.values_list("id", flat=True))
+
+
+def _address(value: str) -> Q:
+    address, _, port = value.rpartition(":")
+    return (
+        Q(address=address, port=int(port))
+        if address and port.isascii() and port.isdigit() and len(port) < 6
+        else Q(pk=None)
+    )
+
+
+def routes(asked: Filter) -> dict[str, list[int]]:
+    """The F5 side of a question as {column of Request: ids}; empty where it is not narrowed."""
+    found = {"endpoint_id": endpoint_ids(asked), "f5_pool_id": pool_ids(asked), "member_id": member_ids(asked)}
+    return {column: ids for column, ids in found.items() if ids is not None}
+
+
+def tries(asked: Filter, scope: Scope, *, at: str = "") -> Q:
+    """The Airflow side of a question; `at` is the way from the queried table to the try ("try_row__")."""
+    condition = names(f"{at}airflow__name", asked.airflow)
+    for field, column in (("dag", "dag_id"), ("task", "task_id"), ("run", "run_id"), ("airflow_pool", "airflow_pool")):
+        condition &= names(at + column, getattr(asked, field))
+    if scope.dags is not None:
+        condition &= Q(**{f"{at}dag_id__in": scope.dags})
+    return condition
+
+
+def in_scope(scope: Scope) -> Q:
+    return Q() if scope.dags is None else Q(dag_id__in=scope.dags)
+
+
+def active(asked: Filter) -> Q:
+    """Tries that were active in the window: queued in it, or queued before and not yet ended when it began."""
+    inside = Q(queued_at__gte=asked.start, queued_at__lt=asked.end)
+    return inside | Q(queued_at__lt=asked.start, end_at__gte=asked.start) | Q(queued_at__lt=asked.start, end_at=None)
+
+
+def verdicts(asked: Filter) -> Q:
+    condition = Q()
+    if asked.culprit:
+        condition &= Q(verdict__culprit__in=asked.values("culprit"))
+    if asked.cause:
+        condition &= Q(verdict__cause__in=asked.values("cause"))
+    return condition
+
+
+def crossing(asked: Filter, ids: dict[str, list[int]]) -> Exists:
+    """Tries with an exactly joined request in the window that fits all of `ids`."""
+    keys = models.TryKey.objects.filter(try_row_id=OuterRef(OuterRef("pk"))).values("id")
+    hit = models.Request.objects.filter(ts__gte=asked.start, ts__lt=asked.end, try_key_id__in=keys)
+    return Exists(hit.filter(**{f"{column}__in": values for column, values in ids.items()}))
+
+
+def try_rows(asked: Filter, scope: Scope) -> QuerySet[Any]:
+    """The tries a question is about: active in the window, judged so, and on that route."""
+    found = models.Try.objects.filter(active(asked), tries(asked, scope), verdicts(asked), queued_at__isnull=False)
+    if asked.state:
+        found = found.filter(state__in=asked.values("state"))
+    ids = routes(asked)
+    if ids:
+        named = Q(**{f"verdict__{column}__in": values for column, values in ids.items()})
+        found = found.filter(named | Q(crossing(asked, ids)))
+    return found
+
+
+def about_tries(asked: Filter) -> bool:
+    """Whether a question names anything of Airflow's side or of verdicts."""
+    return any(getattr(asked, field) for field in (*TRY_FIELDS, "culprit", "cause"))
+
+
+def used_endpoints(asked: Filter, scope: Scope) -> set[int]:
+    """Endpoints that the tries of a question used in the window, by exact joins or by verdict."""
+    narrowed = try_rows(asked.with_(state="", f5_pool="", endpoint="", member=""), scope)
+    keys = models.TryKey.objects.filter(try_row__in=narrowed).values("id")
+    met = models.Request.objects.filter(ts__gte=asked.start, ts__lt=asked.end, try_key_id__in=keys)
+    judged = models.Verdict.objects.filter(try_row__in=narrowed, endpoint__isnull=False)
+    return set(met.values_list("endpoint_id", flat=True).distinct()) | set(
+        judged.values_list("endpoint_id", flat=True).distinct()
+    )
+
+
+def ids_of(rows: Iterable[Any], column: str) -> list[Any]:
+    """The distinct values of a column, without None, for one look-up by id."""
+    return sorted({value for row in rows if (value := getattr(row, column)) is not None})

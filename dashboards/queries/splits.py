@@ -1,0 +1,86 @@
+"""Where the time of tries went: waiting, own work, Airflow's API, other endpoints, lost. Computed in one statement."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from dashboards.queries import database
+from dashboards.queries.rows import Split
+
+
+def split_of(stored: dict[str, Any]) -> Split:
+    """The split a verdict carries: {wait, queue, own, api, endpoints {name: s}, lost} in seconds."""
+    endpoints = stored.get("endpoints") or {}
+    return Split(
+        wait=float(stored.get("wait") or 0), queued=float(stored.get("queue") or stored.get("queued") or 0),
+        own=float(stored.get("own") or 0), api=float(stored.get("api") or 0),
+        endpoints={str(name): float(seconds) for name, seconds in endpoints.items()}, lost=float(stored.get("lost") or 0),
+    )  # fmt: skip
+
+
+def add(splits: Iterable[Split]) -> Split:
+    """The sum, part by part."""
+    wait = queued = own = api = lost = 0.0
+    endpoints: dict[str, float] = {}
+    for one in splits:
+        wait, queued, own, api, lost = (
+            wait + one.wait,
+            queued + one.queued,
+            own + one.own,
+            api + one.api,
+            lost + one.lost,
+        )
+        for name, seconds in one.endpoints.items():
+            endpoints[name] = endpoints.get(name, 0.0) + seconds
+    return Split(wait, queued, own, api, dict(sorted(endpoints.items())), lost)
+
+
+def mostly(split: Split) -> str:
+    """The biggest part, in words."""
+    parts = {
+        "waiting for a slot": split.wait, "queued": split.queued, "own work": split.own, "Airflow API": split.api,
+        "lost to failed tries": split.lost, **split.endpoints,
+    }  # fmt: skip
+    name = max(parts, key=lambda part: parts[part])
+    return name if parts[name] > 0 else ""
+
+
+Group = tuple[int, str, str, str]  # airflow id, DAG, run ("" for all), task ("" for all)
+
+
+def grouped(
+    dags: Sequence[tuple[int, str]], start: datetime, end: datetime, *, by_run: bool = False, by_task: bool = False
+) -> dict[Group, Split]:
+    """The splits of the tries that were queued in the window."""
+    if not dags:
+        return {}
+    found = database.rows(
+        "splits",
+        {
+            "airflows": [airflow for airflow, _ in dags], "dags": [dag for _, dag in dags], "start": start, "end": end,
+            "now": end, "by_run": by_run, "by_task": by_task,
+        },
+    )  # fmt: skip
+    return {(row["airflow_id"], row["dag_id"], row["run_id"], row["task_id"]): _split(row) for row in found}
+
+
+def _split(row: dict[str, Any]) -> Split:
+    # A raw cursor hands jsonb over as text.
+    endpoints = json.loads(row["endpoints"]) if isinstance(row["endpoints"], str) else row["endpoints"]
+    return Split(row["wait"], row["queued"], row["own"], row["api"], dict(sorted(endpoints.items())), row["lost"])
+
+
+def fit(split: Split, seconds: float | None) -> Split:
+    """As high as the run was long: tries side by side share its time; what no try used was waiting."""
+    if seconds is None or split.total <= 0:
+        return split
+    if split.total <= seconds:
+        return replace(split, wait=split.wait + seconds - split.total)
+    share = seconds / split.total
+    endpoints = {name: value * share for name, value in split.endpoints.items()}
+    parts = (split.wait, split.queued, split.own, split.api)
+    return Split(*(part * share for part in parts), endpoints, split.lost * share)
