@@ -1,14 +1,14 @@
-"""Pairs the request line and the response line of one HTTP request. Pure: halves that wait come in and go out as values.
+"""Pairs the request line and the response line of one HTTP request. Pure: waiting halves are values.
 
     pairer = Pairer(waiting, recent)         # halves that earlier batches left over, and the pairs of the last batch
     for line_id, line in batch:              # in file order
         pairer.add(line, line_id)
     pairer.pairs                             # list[Pair]: whole rows, and responses of feeds that log no requests
     pairer.repeated                          # list[int]: line ids that say again what another line said
-    pairer.waiting()                         # list[Half]: what still waits; those that came in and are not in it are done
+    pairer.waiting()                         # list[Half]: what still waits; the others are done
 
-The key is (hostname, client ip, client port, device time): the template writes the same time of the request in both lines.
-Where the times differ or have 1 s resolution, halves meet by virtual server, client, method and URI, the oldest first; a
+The key is (hostname, client ip, client port, device time): the template writes the time of the request in both lines.
+Where the times differ or have 1 s resolution, halves meet by virtual server, client, method and URI, oldest first; a
 keep-alive connection asks in sequence, so order is right there.
 """
 
@@ -23,7 +23,7 @@ from ingest.records import RequestLine
 Key = tuple[str | int | None, ...]
 Loose = tuple[str, str, str, int | None, str, str]
 
-# How far the times of two halves without a common time may lie apart: a request takes time, and DATE_HTTP is cut to 1 s.
+# How far the times of two halves without a common time may lie apart: requests take time, DATE_HTTP has 1 s.
 LOOSE_US = 600 * 1_000_000
 _MOST_TRIED = 64  # halves looked at for one line: a client that asks one URI for ever must not slow us down
 
@@ -138,7 +138,7 @@ class Pairer:
             self._by_loose.setdefault(_loose(half.line), deque()).append(half)
 
     def _take_loose(self, line: RequestLine) -> Half | None:
-        """The oldest half of the other kind with the same client, method and URI whose time allows it; it no longer waits."""
+        """The oldest half of the other kind with the same client, method, URI and a possible time; it waits no more."""
         store = self._responses if line.kind == "request" else self._requests
         if not store or not line.uri:
             return None
@@ -158,7 +158,7 @@ class Pairer:
         return None
 
     def _take_rewritten(self, key: Key, line: RequestLine) -> Half | None:
-        """The half with exactly this client, port and microsecond, although an iRule changed the URI between the two lines."""
+        """The half with exactly this client, port and microsecond, whose URI an iRule changed between the two lines."""
         if line.client_port is None or line.ts_us % 1_000_000 == 0:
             return None
         store = self._responses if line.kind == "request" else self._requests

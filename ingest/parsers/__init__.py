@@ -1,7 +1,7 @@
 """Raw text and JSON to records. Pure: the standard library, `ingest.records` and each other; parsing never raises.
 
-PARSERS names every format of `manage.py parse`. Each function takes one line (or JSON document) and the time of receipt,
-and returns one record or a list of them.
+PARSERS names every format of `manage.py parse`. Each function takes one line (or JSON document) and the time of
+receipt, and returns one record or a list of them.
 """
 
 from __future__ import annotations

@@ -19,7 +19,8 @@ Record = Action | Other | Reject
 Fields = dict[str, Any]
 
 _SECRET = re.compile(
-    r"((?:pass(?:word|wd|phrase|code)s?|secrets?|private[-_]key|bind[-_]pw|api[-_]key)(?![-_]?polic)[A-Za-z_-]{0,32}\"? ?[:=]? ?)"
+    r"((?:pass(?:word|wd|phrase|code)s?|secrets?|private[-_]key|bind[-_]pw|api[-_]key)(?![-_]?polic)"
+    r"[A-Za-z_-]{0,32}\"? ?[:=]? ?)"
     r"(\"[^\"]*\"|\{ ?[^{}\s]{1,512} ?\}|[^\s\"{},;\[\]]+)",
     re.IGNORECASE,
 )
@@ -27,7 +28,8 @@ _KEY = re.compile(r"(?:^|[\s(])([A-Za-z_]{1,32})=")
 _QUOTED = re.compile(r'"([^"]{1,1024})"')
 _PAIR = re.compile(r' ([a-z0-9_]{1,64}) (?:"([^"]{0,256})"|(-?[0-9]{1,18})(?= ))')
 _AUTHZ = re.compile(
-    r"pam_bigip_authz: authenticated user ([^\s]{1,256}) with role ([0-9-]{1,6}) \(([^)]{0,64})\)(?: in partition \[([^\]]{0,128})\])?"
+    r"pam_bigip_authz: authenticated user ([^\s]{1,256}) with role ([0-9-]{1,6}) \(([^)]{0,64})\)"
+    r"(?: in partition \[([^\]]{0,128})\])?"
 )
 _AUTHENTICATED = re.compile(r"(?:pam_[a-z_]{1,32}: ){1,2}user ([^\s]{1,256}) successfully authenticated")
 _SSHD = re.compile(
@@ -134,7 +136,7 @@ def find(header: Header, utc_offset: timedelta = times.NO_OFFSET) -> Fields | No
 
 
 def object_change(body: str) -> Fields | None:
-    """`client tmsh, tmsh-pid-1, user root - transaction #1-4 - object 0 - create { type { name "x" … } } [Status=…]`."""
+    """`client tmsh, tmsh-pid-1, user a - transaction #1-4 - object 0 - create { type { name "x" } } [Status=…]`."""
     head, brace, tail = body.partition(" { ")
     parts = head.split(" - ")
     if len(parts) < 3 or not brace:
@@ -226,7 +228,7 @@ def _host(text: str) -> str:
 
 
 def pam_session(body: str, header: Header, offset: timedelta) -> Fields | None:
-    """`httpd(pam_audit): user=a(a) partition=[All] level=Administrator tty=ssh host=1.2.3.4 attempts=1 start="…" end="…".`"""
+    """`httpd(pam_audit): user=a(a) partition=[All] level=… tty=ssh host=1.2.3.4 attempts=1 start="…" end="…".`"""
     values = _values(body)
     if "user" not in values:
         return None
@@ -286,7 +288,7 @@ def login(text: str, header: Header) -> Fields | None:
 
 
 def access(text: str) -> Fields | None:
-    """Apache's access log of the management interface, `[ssl_acc]` and `[ssl_req]`; the URI is quoted in some versions."""
+    """Apache's access log of the management interface, `[ssl_acc]` and `[ssl_req]`; some quote the URI."""
     match = _SSL_ACC.match(text)
     if match:
         address, user, when = match.groups()

@@ -17,6 +17,7 @@ _PROCESS = re.compile(r"(-?[A-Za-z0-9_./+-]{1,64}(?:\([^()\s]{1,64}\))?)(?:\[([0
 _PID_PROCESS = re.compile(r"(-?[A-Za-z0-9_./+-]{1,64}(?:\([^()\s]{1,64}\))?)\[([0-9]{1,10})\]:")
 _MESSAGE_ID = re.compile(r"([0-9a-fA-F]{8}):([0-7]):(?: |$)")
 _TOKEN = re.compile(r"[^\s]{1,255}")
+_MOST_DATA = 200
 _5424 = re.compile(r"([^\s]{1,255}) ([^\s]{1,48}) ([^\s]{1,128}) ([^\s]{1,32}) (?=\[|-)")
 
 
@@ -52,12 +53,12 @@ def clean(text: str) -> str:
 
 
 def split_spool(line: str) -> Spool | None:
-    """`<RFC 3339 receive time> <sender ip> <the message as received>`, the form of our spool files; None for any other."""
+    """`<RFC 3339 receive time> <sender ip> <the message as received>`, as in our spool files; else None."""
     if len(line) < 22 or line[4:5] != "-" or not line[:4].isdigit():
         return None
     when, _, rest = line.partition(" ")
     sender, space, message = rest.partition(" ")
-    if not space or len(when) > 40 or not (line[10:11] == "T") or not _is_address(sender):
+    if not space or len(when) > 40 or line[10:11] != "T" or not _is_address(sender):
         return None
     received = times.instant(when)
     # A device with ISO dates writes "<time> <host> <level> …": its own address as host looks like a sender.
@@ -123,7 +124,8 @@ def _skip_file_word(message: str, pos: int) -> int:
     token = _TOKEN.match(message, pos)
     if token and token.group() in _FILES:
         after = token.end() + 1
-        after += 0 if not _PRI.match(message, after) else _PRI.match(message, after).end() - after  # type: ignore[union-attr]
+        pri = _PRI.match(message, after)
+        after = pri.end() if pri else after
         while message[after : after + 1] == " ":
             after += 1
         if times.stamp(message, after) is not None:
@@ -182,9 +184,9 @@ def _take(message: str, state: _State, word: str, end: int, seen_time: bool) -> 
 
 def _head_goes_on(message: str, pos: int) -> bool:
     token = _TOKEN.match(message, pos)
-    return bool(token) and (
-        token.group() in LEVELS or bool(_PID_PROCESS.match(message, pos)) or times.stamp(message, pos) is not None
-    )
+    if token is None:
+        return False
+    return token.group() in LEVELS or bool(_PID_PROCESS.match(message, pos)) or times.stamp(message, pos) is not None
 
 
 def _process(message: str, pos: int, headed: bool) -> tuple[str, int | None, int] | None:
@@ -256,10 +258,12 @@ def structured_data(message: str, pos: int) -> tuple[dict[str, str], int]:
     data: dict[str, str] = {}
     end = len(message)
     pos += 1
-    while pos < end and message[pos] != "]":
-        equals = message.find('="', pos)
-        bracket = message.find("]", pos)
-        if equals < 0 or (0 <= bracket < equals):
+    for _ in range(_MOST_DATA):
+        if pos >= end or message[pos] == "]":
+            break
+        equals = message.find('="', pos, pos + 600)
+        bracket = message.find("]", pos, equals if equals >= 0 else pos + 600)
+        if equals < 0 or bracket >= 0:
             pos = bracket if bracket >= 0 else end
             break
         key = message[pos:equals].rsplit(" ", 1)[-1]

@@ -1,7 +1,7 @@
-"""Answers of iControl REST: pools and members as they are configured and as they are now, virtual servers, the device's clock.
+"""Answers of iControl REST: pools and members as configured and as they are now, virtual servers, the device's clock.
 
-Keys of statistics are URLs and differ between versions, so trees are walked and never indexed. `items` and `entries` are
-absent when there is nothing, which is also what a role without rights gets.
+Keys of statistics are URLs and differ between versions, so trees are walked and never indexed. `items` and `entries`
+are absent when there is nothing, which is also what a role without rights gets.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _valued(entries: dict[str, Any], key: str) -> int | None:
 
 
 def parse_pool_members_stats(answer: Any) -> list[MemberState]:
-    """/mgmt/tm/ltm/pool/members/stats, or one pool's members' stats: a node that has nodeName and poolName is a member."""
+    """/mgmt/tm/ltm/pool/members/stats, or one pool's members' stats: what has nodeName and poolName is a member."""
     members = []
     for entries in _nested(answer):
         node, pool = _described(entries, "nodeName"), _described(entries, "poolName")
@@ -148,7 +148,7 @@ def parse_virtuals(answer: Any) -> list[VirtualServer]:
 
 
 def _profiles(row: dict[str, Any]) -> tuple[bool, bool]:
-    """(sees HTTP, logs requests), from the profiles where the answer has them; else believed until a log says otherwise."""
+    """(sees HTTP, logs requests), from the profiles if the answer has them; else believed until a log denies it."""
     reference = row.get("profilesReference")
     profiles = reference.get("items") if isinstance(reference, dict) else row.get("profiles")
     if isinstance(profiles, dict):

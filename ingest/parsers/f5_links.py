@@ -1,4 +1,4 @@
-"""What a request itself says about the try it belongs to: Execution API paths, X-Airflow-Task, traceparent; and path templates."""
+"""What a request says of its try: Execution API paths, X-Airflow-Task, traceparent; and templates of paths."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ingest.records import Link, RequestLine
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\Z")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_VERB = re.compile(r"[a-z][a-z0-9_-]{0,40}\Z")
 _LONG_HEX = re.compile(r"[0-9a-fA-F]{12,}\Z")
 _NUMBER_TAIL = re.compile(r"[0-9]+")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -60,7 +61,7 @@ def execution_call(uri: str) -> ExecutionCall | None:
     head = parts[0]
     if head in ("task-instances", "task-reschedules") and len(parts) >= 2:
         uuid = uuid_of(parts[1])
-        what = parts[2] if len(parts) == 3 else ""
+        what = parts[2] if len(parts) == 3 and _VERB.match(parts[2]) else ""
         return ExecutionCall(what if uuid and what else "other", uuid if what else None)
     if head == "xcoms" and len(parts) >= 5:
         dag, run, task, key = (unquote(part) for part in parts[1:5])
@@ -138,7 +139,7 @@ def trace_id(traceparent: str) -> str | None:
 
 
 def path_template(uri: str) -> str:
-    """The URI without its query, with what differs from call to call replaced, as safe text of at most 200 characters."""
+    """The URI without its query, what differs from call to call replaced, as safe text of at most 200 characters."""
     path = uri[:2_000].partition("?")[0].partition("#")[0]
     if path.startswith(("http://", "https://")):
         path = "/" + path.partition("://")[2].partition("/")[2]

@@ -42,11 +42,12 @@ COLOURS = {
     "black": "disabled",
 }
 
-# A line without one of these processes or an 8-digit id is not taken for F5's: a generic pattern swallows other products
-# (Wazuh took its F5 decoders out again for that reason).
+# A line without one of these processes or an 8-digit id is not taken for F5's: a generic pattern swallows other
+# products (Wazuh took its F5 decoders out again for that reason).
 DAEMONS = re.compile(
-    r"(?:tmm[0-9]{0,3}|mcpd|bigd|big3d|gtmd|sod|lacpd|apmd|tmsh|icrd_child|icrd|scriptd|tmrouted|chmand|audit_forwarder|"
-    r"iControlPortal\.cgi|restjavad|bcm56xxd|alertd|errdefsd|clusterd|vcmpd|statsd|mgmtd|asm_config_server\.pl|bd|datasyncd|zrd)\Z"
+    r"(?:tmm[0-9]{0,3}|mcpd|bigd|big3d|gtmd|sod|lacpd|apmd|tmsh|icrd_child|icrd|scriptd|tmrouted|chmand|bd|datasyncd|"
+    r"audit_forwarder|iControlPortal\.cgi|restjavad|bcm56xxd|alertd|errdefsd|clusterd|vcmpd|statsd|mgmtd|zrd|"
+    r"asm_config_server\.pl)\Z"
 )
 
 
@@ -128,7 +129,7 @@ def member(text: str) -> dict[str, Any] | None:
 
 
 def _status(text: str, pos: int, what: str, event: dict[str, Any]) -> dict[str, Any] | None:
-    """`<status>. [ <monitor>: <word>; last error: … ]  [ was <before> for <time> ]`; all after the status may be missing."""
+    """`<status>. [ <monitor>: <word>; last error: … ]  [ was <before> for <time> ]`, or the status alone."""
     match = _STATUS.match(text, pos)
     if not match:
         return None

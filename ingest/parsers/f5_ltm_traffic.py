@@ -1,4 +1,4 @@
-"""Texts of the ltm and gtm logs about traffic and the device itself: limits, resets, TLS, failover, GSLB, lost messages.
+"""Texts of the ltm and gtm logs about traffic and the device: limits, resets, TLS, failover, GSLB, lost messages.
 
 Each function takes the text behind the message id and returns the fields of a HealthEvent, or None.
 """
@@ -36,10 +36,13 @@ _OF_VIRTUAL = re.compile(r"(?:virtual|server|for virtual|vip) = ?([^\s,]{1,512})
 _HEADER_SIZE = re.compile(r"HTTP header \(?([0-9]{1,12})\)? exceeded maximum allowed (?:size|number) of ([0-9]{1,12})")
 _NAMED = re.compile(r"(vip|pool|server_ip|client_ip)=([^\s)]{1,512})")
 _GTM_MEMBER = re.compile(
-    r"(?:SNMP_TRAP: )?Pool \(?([^\s()]{1,512})\)? member \(?([^\s()]{1,512})\)?(?: \(ip:port=([^\s)]{1,128})\))? (state change |enabled|disabled)"
+    r"(?:SNMP_TRAP: )?Pool \(?([^\s()]{1,512})\)? member \(?([^\s()]{1,512})\)?(?: \(ip:port=([^\s)]{1,128})\))?"
+    r" (state change |enabled|disabled)"
 )
 _GTM_OBJECT = re.compile(
-    r"SNMP_TRAP: (Pool|Wide IP|Wideip|VS|Virtual Server|Server|Data [Cc]enter|Link|Box|Prober) \(?([^\s()]{1,512})\)?(?: \((?:ip(?::port)?=)?([^\s)]{1,128})\))? (?:[a-z]{1,12} ){0,2}?(state change |enabled|disabled)"
+    r"SNMP_TRAP: (Pool|Wide IP|Wideip|VS|Virtual Server|Server|Data [Cc]enter|Link|Box|Prober)"
+    r" \(?([^\s()]{1,512})\)?(?: \((?:ip(?::port)?=)?([^\s)]{1,128})\))?"
+    r" (?:[a-z]{1,12} ){0,2}?(state change |enabled|disabled)"
 )
 _ARROW = re.compile(r"([A-Za-z]{2,20}) -{1,2}> ([A-Za-z]{2,20})")
 _GTM_MONITOR = re.compile(
@@ -51,7 +54,8 @@ _SECONDS = re.compile(r"(?:for|after) ([0-9.]{1,20}) second")
 _TRAFFIC_GROUP = re.compile(r"(Active|Standby|Offline)(?: for traffic group ([^\s]{1,256}?))?\.?$")
 _CLOCK = re.compile(r"Clock advanced by ([0-9]{1,12}) ticks")
 _RST_LIMIT = re.compile(
-    r"Limiting ([a-z ]{1,40}) (?:RST )?(?:packet )?response from ([0-9]{1,12}) to ([0-9]{1,12}) packets/sec(?: for traffic-group ([^\s]{1,256}))?"
+    r"Limiting ([a-z ]{1,40}) (?:RST )?(?:packet )?response from ([0-9]{1,12}) to ([0-9]{1,12}) packets/sec"
+    r"(?: for traffic-group ([^\s]{1,256}))?"
 )
 _MEMBER_COLOUR = {
     "green": "up",
@@ -265,8 +269,8 @@ def high_availability(text: str) -> Fields | None:
             break
     if state:
         device, seconds = _DEVICE.search(text, 0, 1_000), _SECONDS.search(text, 0, 1_000)
-        detail = {"seconds": seconds.group(1)} if seconds else {}
-        return {"kind": "device", "state": state, "object": device.group(1) if device else "", "detail": detail}
+        waited = {"seconds": seconds.group(1)} if seconds else {}
+        return {"kind": "device", "state": state, "object": device.group(1) if device else "", "detail": waited}
     match = _TRAFFIC_GROUP.match(text) if len(text) < 400 else None
     if match:
         return {"kind": "device", "state": match.group(1).lower(), "object": match.group(2) or ""}

@@ -8,8 +8,8 @@ from datetime import datetime
 from ingest.parsers import times
 from ingest.records import RequestLine
 
-# The names that templates in the field use (facts: vendor documentation, Google SecOps, mis-typed templates), lower case,
-# with "_" for "-". The first name that holds a value counts.
+# The names that templates in the field use (vendor documentation, Google SecOps, mis-typed templates), lower case, with
+# "_" for "-". The first name that holds a value counts.
 NAMES: dict[str, tuple[str, ...]] = {
     "hostname": ("hostname", "bigip_hostname", "unit_hostname", "device"),
     "virtual_name": ("virtual_name", "virtual", "vsname", "vs_name", "virtual_server"),
@@ -39,11 +39,12 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 TIMES = ("ts", "event_timestamp", "timestamp", "req_start_time", "reqtime", "date_time", "time")
 # Written by the client: what stands behind one of these in a line may be forged by it.
-CLIENT_KEYS = frozenset(
-    ("http_method", "method", "host", "http_host", "correlation_id", "traceparent", "task", "x_airflow_task")
-    + ("xff", "x_forwarded_for", "ua", "user_agent", "http_user_agent", "uagent", "http_uri", "uri", "http_path")
-    + ("http_request", "http_query", "referer", "http_referrer", "cookie", "http_version", "username", "user")
+_CLIENT = (
+    "http_method method host http_host correlation_id traceparent task x_airflow_task airflow_task xff x_forwarded_for "
+    "ua user_agent http_user_agent uagent http_uri uri http_path http_request http_query referer http_referrer cookie "
+    "http_version username user"
 )
+CLIENT_KEYS = frozenset(_CLIENT.split())
 EXACT_KEYS = frozenset(("task", "x_airflow_task", "airflow_task", "traceparent", "correlation_id"))
 RESPONSE_KEYS = frozenset(
     name

@@ -1,4 +1,4 @@
-"""Request lines of forms seen in the field: iRules that log key=value, CEF, JSON, structured data, NCSA-like and Splunk text."""
+"""Request lines of forms seen in the field: iRules' key=value, CEF, JSON, structured data, NCSA, Splunk text."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _first_of(pairs: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def splunk_irule(message: str, received: datetime | None) -> Found:
-    """Splunk's iRule: `<190>,f5_irule=Splunk-iRule-HTTP,src_ip=…`; LB_FAILED has no status, because no member was reached."""
+    """Splunk's iRule: `<190>,f5_irule=Splunk-iRule-HTTP,src_ip=…`; LB_FAILED has no status: no member was reached."""
     place = message.find(",f5_irule=", 0, 400)
     if place < 0:
         return None
@@ -100,7 +100,7 @@ def splunk_irule(message: str, received: datetime | None) -> Found:
 
 
 def cef(message: str, received: datetime | None) -> Found:
-    """`CEF:0|F5|BIG-IP|||HTTP Request|Low| src=… requestMethod=GET …`; CEF of other modules is not a request line of LTM."""
+    """`CEF:0|F5|BIG-IP|||HTTP Request|Low| src=… requestMethod=GET …`; other modules' CEF is no request line."""
     place = message.find("CEF:0|F5|BIG-IP|", 0, 400)
     if place < 0:
         return None
@@ -113,7 +113,7 @@ def cef(message: str, received: datetime | None) -> Found:
 
 
 def json_line(message: str, received: datetime | None) -> Found:
-    """A template that writes JSON. A quote in a header, or no value (`"latency": ,`), makes it invalid: then by its keys."""
+    """A template that writes JSON. A quote in a header, or no value (`"latency": ,`), breaks it: then by its keys."""
     place = message.find("{", 0, 400)
     if place < 0 or not message.rstrip().endswith("}"):
         return None

@@ -1,7 +1,7 @@
-"""Request-log lines of the form `key="value",key="value"`: airf5/1 when it needs care, and the documented Telemetry Streaming pair.
+"""Request-log lines of the form `key="value",…`: airf5/1 when it needs care, and Telemetry Streaming's documented pair.
 
-The device escapes nothing. F5's own rule is followed (Telemetry Streaming, event listener): a value runs to the last `",`
-before the next `="`. The first occurrence of a key wins, and a line that breaks the rules of its template is `suspect`.
+The device escapes nothing. F5's own rule is followed (Telemetry Streaming, event listener): a value runs to the last
+`",` before the next `="`. The first occurrence of a key wins; a line that breaks the rules of its template is suspect.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _airf5(found: list[tuple[str, str]], closed: bool, received: datetime | None
 
 
 def _any_order(found: list[tuple[str, str]]) -> tuple[dict[str, str], bool]:
-    """Without a template nobody knows which key is the device's: repeated keys, and exact keys behind client text, are suspect."""
+    """Nobody knows which key is the device's: a repeated key, or one for exact links behind client text, is suspect."""
     values: dict[str, str] = {}
     suspect = client_text = False
     for raw_key, value in found:

@@ -1,7 +1,7 @@
 """Request-log lines: the template airf5/1 on its fast path, and the door to every other form we know.
 
-A line of airf5/1 whose values hold no quote is matched by one pattern of literals and negated classes, from its first to its
-last byte: nothing a client writes can move a field there. Only other lines go to the careful scanner (`f5_request_kv`).
+A line of airf5/1 whose values hold no quote is matched by one pattern of literals and negated classes, first to last
+byte: nothing a client writes can move a field there. Only other lines go to the careful scanner (`f5_request_kv`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Request-log templates of any user: compiled to one pattern of literals and negated classes.
 
-A user's text never becomes a regular expression: its variables become classes that stop at the literal behind them, its
-literals are escaped. A line that the pattern does not fit (a comma in a user agent) is cut at the literals from the left and
-from the right; where the two disagree, a client wrote a literal of the template into its own text, and the line is suspect.
+A user's text never becomes a regular expression: its variables become classes that stop at the literal behind them,
+its literals are escaped. A line that does not fit the pattern (commas in a user agent) is cut at the literals, from the
+left and from the right; where the two disagree, a client wrote a literal of the template into its own text: suspect.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ingest.records import Reject, RequestLine
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z0-9_-]{1,128})\}|([A-Za-z][A-Za-z0-9_]{0,127}))")
 _LONGEST_TEMPLATE = 16_384
 
-# A variable of F5 -> the name `f5_request_fields` knows. Every other bare name is a header (K: "any name that is no keyword").
+# A variable of F5 -> the name `f5_request_fields` knows. Every other bare name is a header.
 _FIELDS = {
     "BIGIP_HOSTNAME": "hostname",
     "CLIENT_IP": "client_ip",
@@ -81,7 +81,7 @@ _ANSWERS = ("HTTP_STATCODE", "HTTP_STATUS", "RESPONSE_MSECS", "RESPONSE_USECS", 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One compiled template: its text, the variables in order, and the literals around them (one more than variables)."""
+    """One compiled template: its text, the variables in order, and the literals around them (one more)."""
 
     text: str
     variables: tuple[str, ...]
@@ -91,7 +91,7 @@ class Template:
 
 
 def compile_template(text: str) -> Template:
-    """Compile the text of a request or response template. ValueError, with a sentence, where lines could not be told apart."""
+    """Compile a request or response template. ValueError, with a sentence, where its values could not be told apart."""
     text = text.strip("\r\n")
     if not text or len(text) > _LONGEST_TEMPLATE:
         raise ValueError("a template is one line of 1 to 16,384 characters")
@@ -152,13 +152,10 @@ def parse_line(template: Template, line: str, received: datetime | None = None) 
 def parse_message(template: Template, message: str, received: datetime | None) -> RequestLine | str:
     """The message's RequestLine, or a reason."""
     match = template.pattern.match(message)
-    if match:
-        texts: tuple[str, ...] | None = match.groups()
-        # the last value runs to the end, so it alone can have swallowed literals that a client wrote
-        suspect = '"' in texts[-1] and _cut(template.literals, message) != _cut_back(template.literals, message)
-    else:
-        texts = _cut(template.literals, message)
-        suspect = texts is not None and texts != _cut_back(template.literals, message)
+    texts = match.groups() if match else _cut(template.literals, message)
+    # of a line that fits, only the last value, which runs to the end, can have swallowed literals that a client wrote
+    checked = match is None or (texts is not None and '"' in texts[-1])
+    suspect = checked and _cut(template.literals, message) != _cut_back(template.literals, message)
     if texts is None:
         return "the line does not fit the template"
     return request_line(_values(template, texts), received, suspect)

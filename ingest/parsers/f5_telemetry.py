@@ -96,7 +96,7 @@ def _event(found: dict[str, Any], raw: str, received: datetime | None) -> Record
 def _untrusted(values: dict[str, str], named: dict[str, str]) -> bool:
     """Telemetry Streaming has cut the line into keys, and a client may have written some of them.
 
-    Where it kept the line itself, repeated keys tell; where not, a key that an exact link would rest on is not believed.
+    Where it kept the line itself, repeated keys tell; where not, a key for exact links is not believed.
     """
     original = values.get("originalRawData", "")
     if original:

@@ -1,4 +1,4 @@
-"""Every form of time that F5 and Airflow write, as aware UTC datetimes; year and zone come as arguments where a line has none."""
+"""Every form of time that F5 writes, as aware UTC datetimes; year and zone are arguments where a line has none."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def nearest_year(
 
 
 def last_error_date(text: str) -> datetime | None:
-    """The `@YYYY/MM/DD HH:MM:SS` that a monitor's last error ends with, taken as UTC: it holds the year the header lacks."""
+    """The `@YYYY/MM/DD HH:MM:SS` that a monitor's last error ends with, as UTC: it holds the year the head lacks."""
     if "monitor status" not in text or "AUDIT" in text:
         return None  # elsewhere such a date can be anybody's text
     at = None
@@ -177,7 +177,7 @@ def ctime(text: str, offset: timedelta = NO_OFFSET) -> datetime | None:
 
 
 def any_time(text: str, offset: timedelta = NO_OFFSET) -> datetime | None:
-    """A time field of an event: $DATE_HTTP, ISO, NCSA, ctime or epoch seconds, ms or us. None where it is none of them."""
+    """A time field of an event: $DATE_HTTP, ISO, NCSA, ctime or epoch seconds, ms or us; else None."""
     text = text.strip()
     if not text or len(text) > 64:
         return None

@@ -26,7 +26,7 @@ _WHOLE_FILE = 256 * 1024 * 1024  # a JSON array is read at once, so it has a lim
 
 class Command(BaseCommand):
     help = "Parse a file of log lines or JSON and print one JSON object for each line."
-    requires_system_checks: list[str] = []  # type: ignore[assignment]  # no database, nothing to check
+    requires_system_checks = ()  # no database, nothing to check
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("format", metavar="FORMAT", help=", ".join(PARSERS))
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         parse = _parser(options["format"], options["template"])
         received = _received(options["received"])
         try:
-            source: Any = nullcontext(sys.stdin.buffer) if options["file"] == "-" else open(options["file"], "rb")  # noqa: SIM115
+            source: Any = _open(options["file"])
         except OSError as error:
             raise CommandError(f"{options['file']} cannot be read: {error.strerror}", returncode=2) from None
         try:
@@ -48,6 +48,10 @@ class Command(BaseCommand):
             sys.stdout.flush()
         except BrokenPipeError:  # `| head` has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open(path: str) -> Any:
+    return nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb")  # the caller closes it
 
 
 def _parser(name: str, template_file: str | None) -> Parse:
@@ -131,7 +135,7 @@ def _text(data: bytes) -> str:
 
 
 def _output(result: Any) -> str:
-    """The record as JSON; the several records of one document as one object, so that a line of input is a line of output."""
+    """The record as JSON; several records of one document are one object: a line of input is a line of output."""
     shaped = {"record": "list", "records": [_shape(r) for r in result]} if _several(result) else _shape(_single(result))
     return json.dumps(shaped, ensure_ascii=True, default=_plain, separators=(", ", ": "))
 
