@@ -22,13 +22,13 @@ LINE_BITS = 40  # line_id = file id << 40 | byte offset
 def rows(name: str, **parameters: Any) -> list[tuple[Any, ...]]:
     """The rows of one of ingest/sql's statements."""
     with connection.cursor() as cursor:
-        cursor.execute(sql.load(f"ingest/sql/{name}.sql"), parameters)
+        cursor.execute(sql.load(f"ingest/{name}"), parameters)
         return list(cursor.fetchall())
 
 
 def run(name: str, **parameters: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(sql.load(f"ingest/sql/{name}.sql"), parameters)
+        cursor.execute(sql.load(f"ingest/{name}"), parameters)
 
 
 def to_request(row: Sequence[Any], feeds: dict[int, str]) -> Request:

@@ -1,0 +1,123 @@
+"""What a person changes, through one door: each change and its user action are one transaction."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from airf5.accounts import audit
+from ingest.models import Airflow, Device, DeviceGroup, Feed, Incident, IncidentNote
+
+LONGEST_NOTE = 10_000
+SECRETS = ("password", "token")
+SPOOLED = {
+    Feed.Kind.F5_REQUEST: "request",
+    Feed.Kind.F5_LTM: "ltm",
+    Feed.Kind.F5_AUDIT: "audit",
+}
+
+
+class Refused(ValueError):
+    """What was asked cannot be done; the sentence says why."""
+
+
+@transaction.atomic
+def configure_source(
+    kind: str, name: str, *, config: dict[str, Any], actor: str, airflow: str = "", device: str = ""
+) -> Feed:
+    """Create or change one feed, with the Airflow or the device it belongs to.
+
+    `config` of an Airflow: base_url, username, password or token (as env:NAME or file:/path), poll_s, options.
+    Of an F5 log: glob (a pattern or several), and of its device: group, hostname, utc_offset_s, makes_own_errors,
+    logs_requests.
+    """
+    if kind not in (Feed.Kind.AIRFLOW_API, *SPOOLED):
+        raise Refused(f"{kind} is no kind of source that can be configured.")
+    old = Feed.objects.select_for_update().filter(name=name).first()
+    if old is not None and old.kind != kind:
+        raise Refused(f"{name} is another kind of source already.")
+    config = dict(config)
+    sides: dict[str, Any] = {}
+    if kind == Feed.Kind.AIRFLOW_API:
+        _check_secrets(old, config)
+        sides["airflow"], _ = Airflow.objects.update_or_create(
+            name=airflow or name, defaults={"url": str(config.get("base_url") or "")[:300]}
+        )
+    else:
+        sides["device"] = _device(device or name, config)
+    feed, created = Feed.objects.update_or_create(
+        name=name, defaults={"kind": kind, "config": config, "enabled": True, "next_at": None, "failures": 0, **sides}
+    )
+    verb = "create_source" if created else "change_source"
+    audit.record(actor, verb, name, {"kind": kind, "config": config})  # secrets are references, never values
+    return feed
+
+
+def configure_device(name: str, spool: str, actor: str, **about: Any) -> list[Feed]:
+    """The three feeds of a device whose logs the receiver writes below the folder `spool`."""
+    return [
+        configure_source(
+            kind, f"{name}/{stem}", config={"glob": [f"{spool}/{stem}*.log*"], **about}, actor=actor, device=name
+        )
+        for kind, stem in SPOOLED.items()
+    ]
+
+
+def _check_secrets(old: Feed | None, config: dict[str, Any]) -> None:
+    for name in SECRETS:
+        reference = str(config.get(name) or "")
+        if reference and not reference.startswith(("env:", "file:")):
+            raise Refused(f"Give the {name} as env:NAME or file:/path: a secret does not belong into the database.")
+    moved = old is not None and old.config.get("base_url") != config.get("base_url")
+    if moved and not any(config.get(name) for name in SECRETS):
+        raise Refused("The address changes: name the password or token again, so that it is not sent to a stranger.")
+
+
+def _device(name: str, config: dict[str, Any]) -> Device:
+    group, _ = DeviceGroup.objects.get_or_create(name=str(config.pop("group", "") or name)[:100])
+    known = ("hostname", "utc_offset_s", "makes_own_errors", "logs_requests")
+    about = {key: config.pop(key) for key in known if key in config}
+    device, _ = Device.objects.update_or_create(name=name, defaults={"group": group, **about})
+    return device
+
+
+@transaction.atomic
+def set_source_enabled(name: str, enabled: bool, actor: str) -> None:
+    """Stop or resume reading a feed; what is stored stays."""
+    if not Feed.objects.filter(name=name).update(enabled=enabled, next_at=None):
+        raise Refused(f"There is no source {name}.")
+    audit.record(actor, "enable_source" if enabled else "disable_source", name)
+
+
+@transaction.atomic
+def acknowledge_incident(incident_id: int, actor: str) -> Incident:
+    """Say that somebody looks after this incident; the first one stays."""
+    incident = _incident(incident_id)
+    if not incident.acknowledged_at:
+        incident.acknowledged_by, incident.acknowledged_at = actor[:150], timezone.now()
+        incident.save(update_fields=["acknowledged_by", "acknowledged_at"])
+        audit.record(actor, "acknowledge_incident", f"incident {incident.pk}", {"fingerprint": incident.fingerprint})
+    return incident
+
+
+@transaction.atomic
+def add_note(incident_id: int, text: str, actor: str) -> IncidentNote:
+    """Add a person's words to an incident."""
+    text = text.replace("\x00", "").strip()
+    if not text:
+        raise Refused("A note needs some words.")
+    if len(text) > LONGEST_NOTE:
+        raise Refused(f"A note has at most {LONGEST_NOTE} characters.")
+    incident = _incident(incident_id)
+    note = IncidentNote.objects.create(incident=incident, at=timezone.now(), author=actor[:150], text=text)
+    audit.record(actor, "add_note", f"incident {incident.pk}", {"note": note.pk, "text": text})
+    return note
+
+
+def _incident(incident_id: int) -> Incident:
+    incident = Incident.objects.select_for_update().filter(pk=incident_id).first()
+    if incident is None:
+        raise Refused(f"There is no incident {incident_id}.")
+    return incident

@@ -1,0 +1,147 @@
+"""One pull of an Airflow feed: pages of the REST API, each stored with the cursor that it allows."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from ingest import leases
+from ingest.models import Feed, Try
+from ingest.sources import airflow_api
+from ingest.sources.airflow_api import Page, TryKey, Wanted
+from ingest.sources.airflow_session import Source
+from ingest.sources.http import SourceRefused
+from ingest.store import airflow as store
+from ingest.store import feeds
+from ingest.store.tries import KEY_FIELDS
+
+POLL_S = 5.0
+MOST_WANTED = 100
+LOG_DELAY = timedelta(seconds=2)  # a worker writes the last lines of a log after the state
+MOST_ASKED = 3
+# Told anew in every pull: a batch for each would say nothing.
+AS_NOW = frozenset({"version", "health", "pools", "jobs"})
+
+
+@dataclass(slots=True)
+class _Turn:
+    feed: Feed
+    epoch: int
+    histories: deque[TryKey]
+    refusals: list[dict[str, Any]] = field(default_factory=list)
+    read: int = 0
+
+
+def read(feed: Feed, epoch: int, seconds: float, **session: Any) -> int:
+    """Store one pull page by page, until it is through or the turn is over; the number of items read."""
+    began = time.monotonic()
+    needed = wanted(feed, timezone.now())
+    turn = _Turn(feed, epoch, deque(needed.histories))
+    for page in airflow_api.read(source_of(feed), feed.cursor, needed, **session):
+        _store_page(turn, page)
+        if time.monotonic() - began > seconds:
+            return turn.read
+    now = timezone.now()
+    poll_s = float(feed.config.get("poll_s", POLL_S))
+    with transaction.atomic():
+        leases.commit_cursor(
+            feed.pk, epoch, state=Feed.State.OK, message="", failures=0, refusals=turn.refusals,
+            last_ok_at=now, next_at=now + timedelta(seconds=poll_s),
+        )  # fmt: skip
+    return turn.read
+
+
+def wanted(feed: Feed, now: datetime) -> Wanted:
+    """The tries whose history or log is still to be fetched, the newest first."""
+    tries = Try.objects.filter(airflow=feed.airflow_id).order_by("-seen_at")
+    histories = tries.filter(history_wanted=True).values_list(*KEY_FIELDS)[:MOST_WANTED]
+    logs = tries.filter(log_state=Try.LogState.WANTED, end_at__lt=now - LOG_DELAY).values_list(*KEY_FIELDS)
+    return Wanted(tuple(TryKey(*key) for key in histories), tuple(TryKey(*key) for key in logs[:MOST_WANTED]))
+
+
+def source_of(feed: Feed) -> Source:
+    """How to reach the Airflow of this feed. The configuration only says where a secret stands."""
+    config = feed.config
+    return Source(
+        name=feed.airflow.name if feed.airflow else feed.name,
+        base_url=str(config.get("base_url", "")),
+        username=str(config.get("username", "")),
+        password=secret(config.get("password", "")),
+        token=secret(config.get("token", "")),
+        options=config.get("options", {}),
+    )
+
+
+def secret(reference: str) -> str:
+    """What `env:NAME` or `file:/path` refers to; a secret itself never stands in the database."""
+    if not reference:
+        return ""
+    kind, _, name = str(reference).partition(":")
+    if kind == "env":
+        if name not in os.environ:
+            raise SourceRefused(f"The environment variable {name} with the password or token is not set.")
+        return os.environ[name]
+    if kind == "file":
+        try:
+            return Path(name).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            sentence = f"The file {name} with the password or token cannot be read: {error.strerror}."
+            raise SourceRefused(sentence) from error
+    raise SourceRefused("A password or token is given as env:NAME or file:/path, not in clear.")
+
+
+def _store_page(turn: _Turn, page: Page) -> None:
+    """Store one page and the cursor it allows, in one transaction."""
+    feed, began, now = turn.feed, time.monotonic(), timezone.now()
+    assert feed.airflow is not None
+    if page.kind == "refused":
+        turn.refusals += [{"endpoint": item["endpoint"], "sentence": item["sentence"]} for item in page.items]
+        return
+    moves: dict[str, Any] = {}
+    if page.cursor is not None:
+        moves["cursor"] = page.cursor
+    if page.complete_to is not None:
+        moves["complete_to"] = max(filter(None, (feed.complete_to, page.complete_to)))
+    with transaction.atomic():
+        if page.items:
+            counts = store.save(feed.airflow, page.kind, page.items, now)
+            if counts.rows or counts.rejects or page.kind not in AS_NOW:
+                feeds.save_batch(feed, counts, now, time.monotonic() - began, page.kind)
+            if counts.newest_at:
+                moves["last_row_at"] = max(filter(None, (feed.last_row_at, counts.newest_at)))
+        if page.kind == "tries":
+            _forget_history(feed, [turn.histories.popleft()] if turn.histories else ())
+        if page.kind == "task_logs":
+            _stop_asking(feed)
+        if feed.complete_from is None and page.complete_to is not None:
+            moves["complete_from"] = now - timedelta(hours=float(source_hours(feed)))
+        leases.commit_cursor(feed.pk, turn.epoch, **moves)
+    for name, value in moves.items():
+        setattr(feed, name, value)
+    turn.read += len(page.items)
+
+
+def source_hours(feed: Feed) -> float:
+    """How far back the first pull went."""
+    return float(feed.config.get("options", {}).get("first_hours", airflow_api.FIRST_HOURS))
+
+
+def _forget_history(feed: Feed, asked: Iterable[TryKey]) -> None:
+    """A history that was asked for is not asked for again, whatever it held."""
+    for key in asked:
+        Try.objects.filter(airflow=feed.airflow_id, **key._asdict()).update(history_wanted=False)
+
+
+def _stop_asking(feed: Feed) -> None:
+    """A log that is not there after some pulls will not come."""
+    waiting = Try.objects.filter(airflow=feed.airflow_id, log_state=Try.LogState.WANTED, log_asked__gte=MOST_ASKED)
+    waiting.update(log_state=Try.LogState.ABSENT)

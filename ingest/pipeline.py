@@ -1,0 +1,152 @@
+"""The story: `ingest` reads what is new of one feed and stores it, `correlate` judges the tries, `housekeep` tidies up.
+
+Every step is one transaction: rows, rejects, the batch that adds them up, and the cursor that says they are stored.
+A step that is killed leaves nothing, and the next one begins where the last one ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from ingest import airflow_feed, incidents, judging, leases, partitions
+from ingest.models import Batch, Feed, Slot
+from ingest.sources import spool
+from ingest.sources.http import SourceRefused, SourceUnavailable, back_off_s
+from ingest.store import f5, feeds, requests, rollups
+from ingest.store.feeds import Counts
+
+log = logging.getLogger(__name__)
+
+TURN_S = 40.0  # a task ends well before its lease does and before a broker would hand it out again
+SETTLED = timedelta(seconds=5)  # lines of a device that talks come within this time
+SILENT = timedelta(seconds=120)  # after so long a silence nobody knows whether the stream still runs
+REFUSED_FOR = timedelta(minutes=2)
+KEEP_BATCHES = timedelta(days=30)
+KEEP_SLOTS = timedelta(days=2)
+JUDGE_AT_ONCE = 500
+
+
+def ingest(feed: Feed, epoch: int) -> int:
+    """Read what is new of this feed under the lease with this epoch; the number of lines or items read."""
+    try:
+        if feed.kind == Feed.Kind.AIRFLOW_API:
+            return airflow_feed.read(feed, epoch, TURN_S)
+        return read_spool(feed, epoch, TURN_S)
+    except SourceRefused as error:
+        _failed(feed, epoch, Feed.State.REFUSED, error.sentence, REFUSED_FOR)
+    except SourceUnavailable as error:
+        wait = back_off_s(feed.failures + 1, feed.pk, error.retry_after_s)
+        _failed(feed, epoch, Feed.State.DOWN, error.sentence, timedelta(seconds=wait))
+    except leases.LeaseLost as error:
+        log.warning("The lease of %s went to another worker: %s", feed.name, error)
+    return 0
+
+
+def read_spool(feed: Feed, epoch: int, seconds: float = TURN_S, *, final: bool = False) -> int:
+    """Store the new lines of a spool feed, chunk by chunk, until there are none or the turn is over."""
+    began, read = time.monotonic(), 0
+    globs = feeds.spool_globs(feed)
+    for chunk in spool.follow(globs, feeds.known_files(feed), final=final):
+        read += _store_chunk(feed, epoch, chunk)
+        if time.monotonic() - began > seconds:
+            return read
+    if not feed.capture:
+        with transaction.atomic():
+            leases.commit_cursor(feed.pk, epoch, **_at_the_end(feed, globs))
+    return read
+
+
+def _store_chunk(feed: Feed, epoch: int, chunk: spool.Chunk) -> int:
+    began, now = time.monotonic(), timezone.now()
+    with transaction.atomic():
+        file_id = feeds.file_id(feed, chunk.file)
+        known = {"state": Feed.State.OK, "failures": 0, "position_lag": chunk.unread}
+        if chunk.lines:
+            counts, last = _store_lines(feed, file_id, chunk, now)
+            span = (chunk.start, chunk.file.offset)
+            feeds.save_batch(feed, counts, now, time.monotonic() - began, chunk.file.path, span)
+            known |= _progress(feed, counts, last, now)
+        feeds.save_file(feed, chunk.file)
+        if feed.capture:  # it is told from outside how far a capture goes, and when it is closed
+            known = {name: value for name, value in known.items() if name not in ("state", "complete_from")}
+        leases.commit_cursor(feed.pk, epoch, **known)
+    return len(chunk.lines)
+
+
+def _store_lines(feed: Feed, file_id: int, chunk: spool.Chunk, now: datetime) -> tuple[Counts, datetime]:
+    """Store the lines of a chunk; what became of them, and when the last one was received."""
+    last = feeds.as_line(file_id, *chunk.lines[-1], now).received_at
+    if feed.kind == Feed.Kind.F5_REQUEST:
+        assert feed.device is not None
+        return requests.save_lines(feed, feed.device, file_id, chunk.lines), last
+    lines = [feeds.as_line(file_id, offset, raw, now) for offset, raw in chunk.lines]
+    return f5.save_lines(feed, lines, *_allowed(feed, now)), last
+
+
+def _allowed(feed: Feed, now: datetime) -> tuple[datetime | None, datetime | None]:
+    """Between which times an event may lie: a wrong clock must not fill years. A capture has its own time."""
+    if feed.capture:
+        return None, None
+    return now - partitions.retention("requests"), now + timedelta(days=1)
+
+
+def _progress(feed: Feed, counts: Counts, last: datetime, now: datetime) -> dict[str, object]:
+    """What the feed knows after these lines."""
+    feed.last_row_at = max(filter(None, (feed.last_row_at, counts.newest_at)), default=None)
+    feed.last_ok_at = now
+    feed.cursor = {"received_to": max(filter(None, (feed.cursor.get("received_to"), last.isoformat())))}
+    feed.complete_from = min(filter(None, (feed.complete_from, last)))
+    names = ("last_row_at", "last_ok_at", "cursor", "complete_from")
+    return {name: getattr(feed, name) for name in names}
+
+
+def _at_the_end(feed: Feed, globs: list[str]) -> dict[str, object]:
+    """All files are read to their end: how far the feed is complete now, and whether it is silent."""
+    now = timezone.now()
+    problems = feeds.unreadable(globs)
+    known: dict[str, object] = {"message": "; ".join(problems)[:2000], "position_lag": 0}
+    received = feed.cursor.get("received_to")
+    if not received:
+        return known
+    last = datetime.fromisoformat(received)
+    # A stream that talks is complete but for what is on its way; one that is silent may have stopped.
+    silent = now - last > SILENT
+    upto = last if silent else max(last, now - SETTLED)
+    if feed.complete_to is None or upto > feed.complete_to:
+        known["complete_to"] = feed.complete_to = upto
+    known["state"] = Feed.State.LATE if silent or problems else Feed.State.OK
+    if silent and not problems:
+        known["message"] = f"Nothing was received since {last:%Y-%m-%d %H:%M:%S} UTC."
+    return known
+
+
+def _failed(feed: Feed, epoch: int, state: str, sentence: str, wait: timedelta) -> None:
+    Feed.objects.filter(pk=feed.pk, epoch=epoch).update(
+        state=state, message=sentence, failures=feed.failures + 1, next_at=timezone.now() + wait
+    )
+
+
+def correlate(now: datetime, limit: int = JUDGE_AT_ONCE) -> int:
+    """Turn halves that wait in vain into rows, judge what is waiting and group it; the number of tries judged."""
+    live = Feed.objects.filter(kind=Feed.Kind.F5_REQUEST, enabled=True, capture="")
+    for feed in live.select_related("device"):
+        if feed.complete_to:
+            requests.expire_halves(feed, feed.complete_to)
+    judged = judging.judge_pending(now, limit)
+    incidents.update_all(now)
+    return judged
+
+
+def housekeep(now: datetime) -> None:
+    """Days ahead, days expired, hours rolled up, old bookkeeping gone."""
+    partitions.make_coming(now)
+    rollups.roll_hours(now)
+    partitions.expire(now)
+    partitions.summarise()
+    Batch.objects.filter(at__lt=now - KEEP_BATCHES, feed__capture="").delete()
+    Slot.objects.filter(start__lt=now - KEEP_SLOTS).delete()

@@ -1,0 +1,236 @@
+"""Follow the files a receiver writes, by fingerprint and byte offset: through rename, copytruncate and gzip.
+
+Only files here, no database: what is known of each file comes in as `File` and goes out with each `Chunk`. The
+fingerprint is a hash of the first line (at most 1 KiB of it), which begins with its time of receipt to the microsecond.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import stat
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from glob import glob
+from typing import IO
+
+HEAD = 1024
+LINES = 20_000
+BLOCK = 8 << 20
+LONGEST_LINE = 256 << 10
+# A file is left alone for good when it has not grown for so long and a newer one is there.
+IDLE_SECONDS = 600
+BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What is known of one file: everything before `offset` has been handed out."""
+
+    path: str
+    fingerprint: str
+    inode: int = 0
+    offset: int = 0
+    size: int = 0
+    finished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Lines of one file with their offsets, and the file as it stands once they are stored."""
+
+    file: File
+    start: int
+    lines: list[tuple[int, bytes]]
+    at_end: bool
+
+    @property
+    def unread(self) -> int:
+        """Bytes known to be there that were not read yet (about, for gzip: only the packed size is known)."""
+        return 0 if self.at_end else max(0, self.file.size - self.file.offset)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    path: str
+    inode: int
+    size: int
+    mtime: float
+    packed: bool
+    fingerprint: str
+
+
+def follow(globs: Sequence[str], known: Iterable[File], lines: int = LINES, *, final: bool = False) -> Iterator[Chunk]:
+    """Chunks of everything new in these files, the oldest file first.
+
+    A last line without its newline is left for later, unless `final` says that nobody writes any more. A chunk
+    without lines says that a file moved or is finished.
+    """
+    known = list(known)
+    was = {file.fingerprint: file for file in known}
+    now = time.time()
+    found = waiting(globs, known, final=final)
+    newest = max((seen.mtime for _, seen in found), default=0.0)
+    for file, seen in found:
+        over = final or (seen.mtime < newest and now - seen.mtime > IDLE_SECONDS)
+        for chunk in _read(file, seen, lines, over):
+            if chunk.lines or chunk.file != was.get(chunk.file.fingerprint):
+                yield chunk
+
+
+def unreadable(globs: Sequence[str]) -> list[str]:
+    """A sentence for each file that is there and may not be read."""
+    return [f"{path} may not be read" for path in _paths(globs) if not os.access(path, os.R_OK)]
+
+
+def waiting(globs: Sequence[str], known: Iterable[File], *, final: bool = False) -> list[tuple[File, _Seen]]:
+    """The files to look into, oldest first; each content once, however many names and copies it has just now."""
+    latest: dict[str, File] = {}
+    done = set()
+    for file in known:
+        first = file.fingerprint.partition("#")[0]
+        if first not in latest or _generation(file) > _generation(latest[first]):
+            latest[first] = file
+        if file.finished:
+            done.add((file.path, file.inode, file.size))
+    copies: dict[str, list[_Seen]] = {}
+    for path in _paths(globs):
+        seen = _look(path, done, final)
+        if seen:
+            copies.setdefault(seen.fingerprint, []).append(seen)
+    found = []
+    for fingerprint, same in copies.items():
+        old = latest.get(fingerprint)
+        # While it is being packed or copied, the whole one counts; equal ones: the one that is known.
+        best = max(same, key=lambda seen: (not seen.packed, seen.size, old is not None and seen.inode == old.inode))
+        file = _now(best, old)
+        if file:
+            found.append((file, best))
+    return sorted(found, key=lambda pair: (pair[1].mtime, pair[1].path))
+
+
+def _now(seen: _Seen, old: File | None) -> File | None:
+    """The file as it is now: continued, a new generation, or None for a copy that is still being written."""
+    if old is None:
+        return File(seen.path, seen.fingerprint, seen.inode, 0, seen.size)
+    if seen.packed or seen.size >= old.offset:
+        return replace(old, path=seen.path, inode=seen.inode, size=seen.size, finished=False)
+    if seen.inode != old.inode:
+        return None
+    # The same file with the same first line, but shorter than what was read of it: truncated and written anew.
+    name = f"{seen.fingerprint}#{_generation(old) + 1}"
+    return File(seen.path, name, seen.inode, 0, seen.size)
+
+
+def _generation(file: File) -> int:
+    return int(file.fingerprint.partition("#")[2] or 0)
+
+
+def _paths(globs: Sequence[str]) -> list[str]:
+    return sorted({path for pattern in globs for path in glob(pattern)})
+
+
+def _look(path: str, done: set[tuple[str, int, int]], final: bool) -> _Seen | None:
+    """What stands at this path; None for what is finished, empty, no file, or has no whole first line yet."""
+    try:
+        with open(path, "rb") as raw:
+            facts = os.fstat(raw.fileno())
+            if not stat.S_ISREG(facts.st_mode) or (path, facts.st_ino, facts.st_size) in done:
+                return None
+            packed = _packed(raw)
+            with _stream(raw) as stream:
+                fingerprint = _fingerprint(stream.read(HEAD), final)
+    except (OSError, *BROKEN_GZIP):  # gone meanwhile, or half packed: another time
+        return None
+    if not fingerprint:
+        return None
+    return _Seen(path, facts.st_ino, facts.st_size, facts.st_mtime, packed, fingerprint)
+
+
+def _fingerprint(head: bytes, final: bool = False) -> str:
+    newline = head.find(b"\n")
+    if newline < 0 and (not head or (len(head) < HEAD and not final)):
+        return ""
+    return hashlib.sha256(head[:newline] if newline >= 0 else head).hexdigest()[:40]
+
+
+def _packed(raw: IO[bytes]) -> bool:
+    return os.pread(raw.fileno(), 2, 0) == b"\x1f\x8b"
+
+
+def _stream(raw: IO[bytes]) -> IO[bytes]:
+    return gzip.GzipFile(fileobj=raw) if _packed(raw) else raw  # type: ignore[return-value]
+
+
+def _read(file: File, seen: _Seen, lines: int, over: bool) -> Iterator[Chunk]:
+    try:
+        with open(file.path, "rb") as raw, _stream(raw) as stream:
+            stream.seek(file.offset)
+            rest = b""
+            while True:
+                block, ended, whole = _more(stream, rest)
+                if not seen.packed and _changed(raw, file, over):
+                    return  # truncated while it was read: what came may be of the next generation
+                chunk, rest = _cut(file, block, lines, ended, over or (seen.packed and whole))
+                if not ended and not chunk.lines:
+                    chunk, rest = _long_line(file, block, stream, over), b""
+                yield chunk
+                if chunk.at_end:
+                    return
+                file = chunk.file
+    except (OSError, *BROKEN_GZIP):
+        return  # gone since it was looked at (its content is found under its new name), or only half packed
+
+
+def _more(stream: IO[bytes], rest: bytes) -> tuple[bytes, bool, bool]:
+    """Fill up to one block; whether the end of the file was reached; False at the end of a gzip that is cut short."""
+    parts, size = [rest], len(rest)
+    try:
+        while size < BLOCK:
+            part = stream.read(min(1 << 20, BLOCK - size))
+            if not part:
+                return b"".join(parts), True, True
+            parts.append(part)
+            size += len(part)
+    except BROKEN_GZIP:
+        return b"".join(parts), True, False
+    return b"".join(parts), False, True
+
+
+def _changed(raw: IO[bytes], file: File, final: bool) -> bool:
+    return _fingerprint(os.pread(raw.fileno(), HEAD, 0), final) != file.fingerprint.partition("#")[0]
+
+
+def _cut(file: File, block: bytes, lines: int, ended: bool, over: bool) -> tuple[Chunk, bytes]:
+    """The first lines of a block as a chunk, and the bytes after them."""
+    parts = block.split(b"\n", lines)
+    rest = parts.pop()
+    offset, out = file.offset, []
+    for part in parts:
+        out.append((offset, part[:LONGEST_LINE]))
+        offset += len(part) + 1
+    whole = b"\n" not in rest
+    if ended and whole and over and rest:
+        out.append((offset, rest[:LONGEST_LINE]))
+        offset, rest = offset + len(rest), b""
+    at_end = whole and ended
+    after = replace(file, offset=offset, finished=ended and whole and over)
+    return Chunk(after, file.offset, out, at_end), rest
+
+
+def _long_line(file: File, head: bytes, stream: IO[bytes], over: bool) -> Chunk:
+    """A line longer than a block: its beginning is kept, the rest is passed over without holding it."""
+    offset = file.offset + len(head)
+    while True:
+        block, ended, _ = _more(stream, b"")
+        newline = block.find(b"\n")
+        offset += newline + 1 if newline >= 0 else len(block)
+        if newline >= 0 or (ended and over):
+            stream.seek(offset)
+            after = replace(file, offset=offset, finished=newline < 0)
+            return Chunk(after, file.offset, [(file.offset, head[:LONGEST_LINE])], newline < 0)
+        if ended:
+            return Chunk(file, file.offset, [], True)

@@ -1,0 +1,61 @@
+"""Celery's side: hints that there may be work. Who works on what is decided by rows in PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import timedelta
+
+from celery import shared_task
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from ingest import leases, pipeline
+from ingest.models import Feed
+
+WAKE_EVERY = timedelta(seconds=2)
+CORRELATE_EVERY = timedelta(seconds=2)
+HOUSEKEEP_EVERY = timedelta(minutes=10)
+
+
+@shared_task(ignore_result=True, expires=10)
+def wake() -> None:
+    """Ask for work on each live feed that is due and free."""
+    if leases.claim_slot("wake", timezone.now(), WAKE_EVERY):
+        for feed_id in due_feeds():
+            ingest_feed.delay(feed_id)
+        correlate.delay()
+
+
+def due_feeds() -> list[int]:
+    """Live feeds that are due and that nobody works on. A capture does not grow."""
+    free = Q(lease_until=None) | Q(lease_until__lt=Now())
+    due = Q(next_at=None) | Q(next_at__lte=timezone.now())
+    found = Feed.objects.filter(free, due, enabled=True, capture="").exclude(state=Feed.State.CLOSED)
+    return list(found.values_list("pk", flat=True))
+
+
+@shared_task(ignore_result=True, expires=30)
+def ingest_feed(feed_id: int) -> int:
+    """Take the lease, read, release."""
+    epoch = leases.take(feed_id, f"{socket.gethostname()} {os.getpid()}")
+    if epoch is None:
+        return 0
+    try:
+        return pipeline.ingest(Feed.objects.select_related("airflow", "device").get(pk=feed_id), epoch)
+    finally:
+        leases.release(feed_id, epoch)
+
+
+@shared_task(ignore_result=True, expires=10)
+def correlate() -> int:
+    """Judge what waits; one worker at a time does it for each turn."""
+    return pipeline.correlate(timezone.now()) if leases.claim_slot("correlate", timezone.now(), CORRELATE_EVERY) else 0
+
+
+@shared_task(ignore_result=True, expires=300)
+def housekeep() -> None:
+    """Make and drop days, roll up hours."""
+    if leases.claim_slot("housekeep", timezone.now(), HOUSEKEEP_EVERY):
+        pipeline.housekeep(timezone.now())
