@@ -152,7 +152,7 @@ def _scan(
     state = _State(pos)
     seen_time = False
     for _ in range(8):
-        found = times.stamp(message, state.pos, near, offset)
+        found = times.stamp(message, state.pos, state.at or near, offset)  # a relay's head has the year more often
         if found and not state.level:  # a second head after a relay's: the inner one is the device's own
             state.at, state.host, seen_time = found[0], ("" if seen_time else state.host), True
             state.pos = _after_spaces(message, found[1])

@@ -25,7 +25,7 @@ _STATUS = re.compile(_WORDS + r"(?=[.\s\[]|$)")
 _INSTANCE = re.compile(r"Monitor ([^\s]{1,512}) instance ([^\s]{1,512}) has been ([a-z]{1,20})")
 _NO_MEMBERS = re.compile(r"No members available for pool ([^\s]{1,512})")
 _HAS_MEMBERS = re.compile(r"Pool ([^\s]{1,512}) now has available members")
-_VIRTUAL = re.compile(r"(?:SNMP_TRAP: )?Virtual ([^\s]{1,512}) has become (available|unavailable)")
+_VIRTUAL = re.compile(r"(?:SNMP_TRAP: )?Virtual ([^\s]{1,512})(?: \([^)]{0,128}\))? has become (available|unavailable)")
 _ADDRESS = re.compile(
     r"Virtual Address ([^\s]{1,512}) (general|monitor) status changed from ([A-Za-z]{1,20}) to ([A-Za-z]{1,20})"
 )
@@ -46,8 +46,8 @@ COLOURS = {
 # products (Wazuh took its F5 decoders out again for that reason).
 DAEMONS = re.compile(
     r"(?:tmm[0-9]{0,3}|mcpd|bigd|big3d|gtmd|sod|lacpd|apmd|tmsh|icrd_child|icrd|scriptd|tmrouted|chmand|bd|datasyncd|"
-    r"audit_forwarder|iControlPortal\.cgi|restjavad|bcm56xxd|alertd|errdefsd|clusterd|vcmpd|statsd|mgmtd|zrd|"
-    r"asm_config_server\.pl)\Z"
+    r"audit_forwarder|iControlPortal\.cgi|restjavad|bcm56xxd|alertd|errdefsd|clusterd|vcmpd|statsd|mgmtd|zrd|overdog|"
+    r"promptstatusd|csyncd|fpdd|merged|evrouted|asm_config_server\.pl)\Z"
 )
 
 
@@ -93,6 +93,8 @@ def is_f5(header: Header) -> bool:
     if text.startswith(("No members available for pool ",)) or " now has available members" in text[:600]:
         return True
     if text.startswith("pam_bigip_authz:") or header.process.endswith(("(pam_audit)", "(mod_auth_pam)")):
+        return True
+    if header.level and text.startswith(("Re-starting ", "---===[ ")):  # its process supervisor, and its boot marker
         return True
     if lost_messages(text) is not None and (header.level or header.process):
         return True

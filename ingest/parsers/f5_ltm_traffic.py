@@ -42,7 +42,7 @@ _GTM_MEMBER = re.compile(
 _GTM_OBJECT = re.compile(
     r"SNMP_TRAP: (Pool|Wide IP|Wideip|VS|Virtual Server|Server|Data [Cc]enter|Link|Box|Prober)"
     r" \(?([^\s()]{1,512})\)?(?: \((?:ip(?::port)?=)?([^\s)]{1,128})\))?"
-    r" (?:[a-z]{1,12} ){0,2}?(state change |enabled|disabled)"
+    r"(?: \(Server [^\s)]{1,256}\))? (?:[a-z]{1,12} ){0,2}?(state change |enabled|disabled)"
 )
 _ARROW = re.compile(r"([A-Za-z]{2,20}) -{1,2}> ([A-Za-z]{2,20})")
 _GTM_MONITOR = re.compile(
@@ -52,6 +52,7 @@ _HA_SCORE = re.compile(r"HA Group ([^\s]{1,256}) score updated from ([0-9]{1,9})
 _DEVICE = re.compile(r"from device ([^\s]{1,256})")
 _SECONDS = re.compile(r"(?:for|after) ([0-9.]{1,20}) second")
 _TRAFFIC_GROUP = re.compile(r"(Active|Standby|Offline)(?: for traffic group ([^\s]{1,256}?))?\.?$")
+_RESTART = re.compile(r"Re-starting ([a-z0-9_]{1,32})")
 _CLOCK = re.compile(r"Clock advanced by ([0-9]{1,12}) ticks")
 _RST_LIMIT = re.compile(
     r"Limiting ([a-z ]{1,40}) (?:RST )?(?:packet )?response from ([0-9]{1,12}) to ([0-9]{1,12}) packets/sec"
@@ -228,7 +229,7 @@ def gtm(text: str) -> Fields | None:
             "monitor": monitor,
             "monitor_state": after.lower(),
             "was": before.lower(),
-            "reason": _bracket(text, match.end()),
+            "reason": _bracket(text, match.end()).removeprefix("state:").removeprefix("state ").strip(),
             "detail": {"gtm": True, "from": source or ""},
         }
     return None
@@ -293,6 +294,9 @@ _HEARTBEAT = (
 
 
 def device(text: str) -> Fields | None:
+    match = _RESTART.match(text)
+    if match:
+        return {"kind": "device", "state": "restarting", "object": match.group(1)}
     match = _CLOCK.match(text)
     if match:
         return {"kind": "device", "state": "clock_advanced", "detail": {"ticks": int(match.group(1))}}

@@ -211,6 +211,11 @@ def test_lab1_is_understood_whole() -> None:
     assert lines and all(isinstance(f5_ltm.parse(line), HealthEvent) for line in lines)
 
 
+def test_a_process_that_is_started_again_is_an_event_of_the_device() -> None:
+    found = f5_ltm.parse("Nov 13 04:19:15 b1 emerg logger: Re-starting tmm", NEAR)
+    assert isinstance(found, HealthEvent) and (found.kind, found.state, found.object) == ("device", "restarting", "tmm")
+
+
 def test_the_journal_that_drops_messages_is_a_loss() -> None:
     found = f5_ltm.parse(
         "Jan 17 03:35:18 h info systemd-journal[626]: Suppressed 1255 messages from /system.slice/runit.service", NEAR

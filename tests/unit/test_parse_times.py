@@ -147,3 +147,9 @@ def test_a_spool_line_is_taken_apart_and_a_bare_one_is_not() -> None:
     assert found == (at("2026-11-22T09:25:10.052+00:00"), "10.0.0.245", "<133>Nov 22 09:25:10 h notice x[1]: t")
     assert f5_header.split_spool("2018-06-14T10:02:05-07:00 10.0.0.1 notice mcpd[1]: x") is None
     assert f5_header.split_spool("Nov 22 09:25:10 h notice x[1]: t") is None
+
+
+def test_a_relays_time_gives_the_year_of_the_devices() -> None:
+    line = "2019-10-27T22:13:11+00:00 relay Oct 27 22:13:10 b1 notice mcpd[1]: x"
+    found = f5_header.parse(line, NEAR)
+    assert (found.at, found.hostname) == (at("2019-10-27T22:13:10+00:00"), "b1")
