@@ -1,0 +1,126 @@
+"""What reaches the receiver stands in the right file, each message once, whatever its framing."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from ingest import receive
+from ingest.parsers.f5_header import split_spool
+from ingest.receive import Frames, Receiver, Spool, kind_of, visible
+
+REQUEST = b'airf5="1",kind="request",ts="1795339510.052000",http_uri="/auth/token"'
+LTM = b"<133>Nov 22 09:25:35 bigip-lab-1 notice mcpd[6896]: 01070639:5: Pool /Common/p member /Common/m:1 session status"
+AUDIT = b"<133>Nov 22 09:25:35 bigip-lab-1 notice tmsh[20411]: 01420002:5: AUDIT - pid=20411 user=admin"
+
+
+def counted(message: bytes) -> bytes:
+    return b"%d %s" % (len(message), message)
+
+
+def test_framing_is_told_for_each_message_however_the_bytes_are_split() -> None:
+    many_lines = LTM + b"\nwith a second line"
+    stream = LTM + b"\n" + counted(many_lines) + REQUEST + b"\n" + counted(REQUEST) + b"\n200 GET /x\n" + counted(AUDIT)
+    expected = [LTM, many_lines, REQUEST, REQUEST, b"200 GET /x", AUDIT]
+    assert [message for message, _ in Frames().feed(stream)] == expected
+    for place in range(len(stream)):
+        frames = Frames()
+        got = frames.feed(stream[:place]) + frames.feed(stream[place:])
+        assert [message for message, _ in got] == expected, place
+    frames, got = Frames(), []
+    for byte in stream:
+        got += frames.feed(bytes([byte]))
+    assert [message for message, _ in got] == expected
+
+
+@pytest.mark.parametrize("framed", [True, False])
+def test_a_message_that_is_too_long_is_cut_and_the_next_one_is_whole(framed: bool) -> None:
+    long = b"<13>" + b"x" * (3 * receive.LONGEST_MESSAGE)
+    stream = (counted(long) if framed else long + b"\n") + LTM + b"\n"
+    frames, got = Frames(), []
+    for start in range(0, len(stream), 10_000):
+        got += frames.feed(stream[start : start + 10_000])
+    assert [(len(message), cut) for message, cut in got] == [(receive.LONGEST_MESSAGE, True), (len(LTM), False)]
+
+
+def test_a_message_without_its_end_counts_when_the_connection_ends() -> None:
+    frames = Frames()
+    assert frames.feed(REQUEST) == []
+    assert frames.rest() == [(REQUEST, False)]
+
+
+def test_each_message_goes_to_its_stream_by_what_a_client_cannot_write() -> None:
+    assert kind_of(REQUEST) == "request"
+    assert kind_of(b"<134>Nov 22 09:25:35 lb1 " + REQUEST) == "request"
+    assert kind_of(b"10.1.1.1 GET /AUDIT 200") == "request"
+    assert kind_of(LTM) == "ltm"
+    assert kind_of(AUDIT) == "audit"
+
+
+def test_line_ends_and_nul_are_shown() -> None:
+    assert visible(b"a\nb\rc\x00d\r\n") == b"a\\nb\\rc\\0d"
+
+
+def lines_of(root: Path, sender: str, kind: str) -> list[bytes]:
+    return [line for path in sorted((root / sender).glob(f"{kind}-*.log")) for line in path.read_bytes().splitlines()]
+
+
+def test_messages_over_tcp_and_udp_are_on_the_disk_when_it_ends(tmp_path: Path) -> None:
+    async def scene() -> None:
+        receiver = Receiver(Spool(tmp_path), "127.0.0.1", 0)
+        await receiver.start()
+        _, writer = await asyncio.open_connection("127.0.0.1", receiver.port)
+        writer.write(b"".join(REQUEST + b"\n" for _ in range(500)) + counted(LTM) + AUDIT + b"\n")
+        await writer.drain()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            for _ in range(5):
+                udp.sendto(AUDIT, ("127.0.0.1", receiver.port))
+        while receiver.spool.status.received < 507:
+            await asyncio.sleep(0.01)
+        writer.close()
+        await receiver.stop()
+
+    asyncio.run(asyncio.wait_for(scene(), 20))
+    assert len(lines_of(tmp_path, "127.0.0.1", "request")) == 500
+    assert len(lines_of(tmp_path, "127.0.0.1", "ltm")) == 1
+    assert len(lines_of(tmp_path, "127.0.0.1", "audit")) == 6
+    spooled = split_spool(lines_of(tmp_path, "127.0.0.1", "ltm")[0].decode())
+    assert spooled is not None and (spooled.sender, spooled.message) == ("127.0.0.1", LTM.decode())
+    assert json.loads((tmp_path / "receiver.json").read_text())["written"] == 507
+
+
+def test_strangers_cannot_fill_the_disk_with_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receive, "MOST_SENDERS", 2)
+    spool = Spool(tmp_path)
+    for number in range(4):
+        spool.put(f"10.0.0.{number}", [(LTM, False)])
+    spool.close()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["10.0.0.0", "10.0.0.1"]
+    assert spool.status.dropped == spool.status.refused_senders == 2
+
+
+def test_a_full_disk_is_said_and_loses_nothing_that_tcp_brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool, write, room = Spool(tmp_path), os.write, [40]
+
+    def short_write(fd: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        step = min(room[0], len(data))
+        room[0] -= step
+        return write(fd, data[:step])
+
+    monkeypatch.setattr(os, "write", short_write)
+    spool.put("10.0.0.1", [(LTM, False), (LTM, False)])
+    spool.flush()
+    assert spool.status.disk_full and "No space" in spool.status.message
+    room[0] = 10_000
+    spool.close()
+    assert not spool.status.disk_full and spool.held == 0
+    lines = lines_of(tmp_path, "10.0.0.1", "ltm")
+    assert len(lines) == 2 and all(line.endswith(LTM) for line in lines)
