@@ -20,6 +20,12 @@ OUT = ("down", "node_down", "forced_down")
 BACK = ("up", "available")
 
 
+def update_all(now: datetime) -> int:
+    """All scopes in which something can still arrive."""
+    scopes = Feed.objects.exclude(state=Feed.State.CLOSED).values_list("capture", flat=True).distinct()
+    return sum(update(scope, now) for scope in sorted(scopes))
+
+
 def update(scope: str, now: datetime) -> int:
     """Bring the incidents of one scope (a capture's name, or "" for what is live) up to date; returns how many stand."""
     with transaction.atomic():

@@ -108,8 +108,10 @@ def _find_loose(batch: Batch, slow: dict[int, bool]) -> None:
     )
     logs = {**batch.logs, **load.logs(peers)}
     hosts = load.connections(batch.airflow.pk)
+    learned = _learned(batch, peers, logs)
     for t in (*batch.tries, *peers):
-        caller = _caller(batch, t, logs.get(t.pk), hosts, slow.get(t.pk, False))
+        called = _called(batch, logs.get(t.pk), hosts.get(t.conn_id)) or learned.get((t.dag_id, t.task_id), frozenset())
+        caller = _caller(batch, t, logs.get(t.pk), called, slow.get(t.pk, False))
         if caller is not None:
             batch.callers[t.pk] = caller
     windows = sorted({(e, c.lo - loose.SLACK, c.hi + loose.SLACK) for c in batch.callers.values() for e in c.endpoints})
@@ -124,13 +126,26 @@ def _in_order(batch: Batch) -> list[Request]:
     return sorted(batch.requests_loose.values(), key=lambda r: (r.at, r.line_id))
 
 
-def _caller(batch: Batch, t: Try, log: records.TaskLog | None, hosts: dict[str, tuple[str, int | None]], slow: bool) -> loose.Caller | None:
-    """The try as a caller: only if it could have called a virtual server of ours, as far as log and connection tell."""
+def _learned(batch: Batch, peers: Sequence[Try], logs: dict[int, records.TaskLog]) -> dict[tuple[str, str], frozenset[int]]:
+    """The endpoints each task is known to use: from its tries' exact requests, and from the hosts its logs ever named."""
+    out: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for t in (*batch.tries, *peers):
+        mine = out[t.dag_id, t.task_id]
+        mine.update(r.endpoint_id for r in batch.exact.get(t.pk, ()) if not r.execution)
+    for dag_id, task_id, host, port in load.named_hosts(batch.airflow.pk, {t.dag_id for t in batch.tries}):
+        out[dag_id, task_id] |= lead_to(batch.endpoints, host, port)
+    return {task: frozenset(found) for task, found in out.items()}
+
+
+def _caller(batch: Batch, t: Try, log: records.TaskLog | None, endpoints: frozenset[int], slow: bool) -> loose.Caller | None:
+    """The try as a caller: only if its log does not speak of something else than a call."""
     if t.end_at is None or (log is not None and log.exceptions and not bad.speaks_of_call(log)):
         return None
-    endpoints = _called(batch, log, hosts.get(t.conn_id))
     if not endpoints:
-        return None
+        if log is None or not log.connection_error or bad.speaks_of_api(log):
+            return None
+        # A reset names neither host nor path: any virtual server that tasks call, if it alone fits
+        endpoints = frozenset(batch.endpoints)
     # start_date is right for a plain try; only what resumes (sensors, deferred tasks) moves it
     resumes = "Sensor" in t.operator or t.start_at is None or bool(t.rendered and "deferr" in str(t.rendered)[:2000].lower())
     lo = span(t)[0] if resumes else t.start_at

@@ -22,13 +22,13 @@ LINE_BITS = 40  # line_id = file id << 40 | byte offset
 def rows(name: str, **parameters: Any) -> list[tuple[Any, ...]]:
     """The rows of one of ingest/sql's statements."""
     with connection.cursor() as cursor:
-        cursor.execute(sql.load(f"ingest/{name}"), parameters)
+        cursor.execute(sql.load(name), parameters)
         return list(cursor.fetchall())
 
 
 def run(name: str, **parameters: Any) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(sql.load(f"ingest/{name}"), parameters)
+        cursor.execute(sql.load(name), parameters)
 
 
 def to_request(row: Sequence[Any], feeds: dict[int, str]) -> Request:
@@ -81,6 +81,13 @@ def logs(tries: Iterable[Try]) -> dict[int, records.TaskLog]:
     """What the task logs say, by try."""
     found = TaskLog.objects.filter(try_row__in=[t.pk for t in tries]).values_list("try_row_id", "facts")
     return {try_id: task_log(facts) for try_id, facts in found}
+
+
+def named_hosts(airflow_id: int, dags: Iterable[str]) -> list[tuple[str, str, str, int | None]]:
+    """(dag, task, host, port) that task logs of these DAGs named as the host of a failed call."""
+    found = TaskLog.objects.filter(try_row__airflow=airflow_id, try_row__dag_id__in=list(dags)).exclude(facts__host="")
+    rows = found.values_list("try_row__dag_id", "try_row__task_id", "facts__host", "facts__port").distinct()
+    return [(dag, task, str(host), port if isinstance(port, int) else None) for dag, task, host, port in rows if host]
 
 
 def task_log(facts: dict[str, Any]) -> records.TaskLog:

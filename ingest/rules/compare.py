@@ -96,9 +96,24 @@ def usual_seconds(route: Route) -> float | None:
 
 
 def one_slow_member(route: Route, request: Request) -> tuple[str, str] | None:
-    """(member, counts in words) if, in the answers near this request, one member was slow every time and no other ever."""
+    """(member, counts in words) if, in the answers around this request, one member was slow every time and no other ever.
+
+    The span grows, first into the past, until it holds two slow answers: when the trouble began and ended is not known,
+    and good answers of the same member from before or after it say nothing.
+    """
+    rows = _rows(route, request, NEAR + NEAR)
+    for before in (15, 30, 45, 60, 90, 120):
+        for after in (10, before):
+            lo, hi = request.at - timedelta(seconds=before), request.at + timedelta(seconds=after)
+            found = _slow_in(r for r in rows if lo <= r.at <= hi)
+            if found is not None:
+                return found
+    return None
+
+
+def _slow_in(rows: Iterable[Request]) -> tuple[str, str] | None:
     times: dict[str, list[float]] = {}
-    for row in _rows(route, request, NEAR + NEAR):
+    for row in rows:
         if row.seconds is not None and row.outcome in (Outcome.OK, Outcome.SLOW):
             times.setdefault(row.member, []).append(row.seconds)
     for member, mine in sorted(times.items()):

@@ -11,7 +11,7 @@ from .compare import Spread, failed, one_slow_member, short, spread, usual_secon
 from .facts import Finding, Health
 from .words import answer, change_proof, clock, gave_up_words, health_proof, how_joined, log_proof, request_proof
 
-SKEW = timedelta(seconds=2)  # log lines of one device differ by the second they are cut to
+CUT = timedelta(seconds=1)  # ltm times are cut to the second: what it tells of happened up to a second later
 MONITOR_LATE = timedelta(seconds=20)  # a monitor of interval 5 s and time-out 16 s notices as late as this
 CHANGE_BEFORE = timedelta(minutes=5)
 DOWN = ("down", "node_down", "forced_down", "forced_disabled", "disabled", "unavailable")
@@ -355,7 +355,9 @@ def _no_member_said(case: Case) -> Health | None:
     """The last word of F5 on the pool at that time was that it had no member."""
     last = None
     for event in _pool_events(case):
-        if event.state in ("no_members", "has_members") and event.at <= case.request.at + SKEW:
+        if event.state == "no_members" and event.at <= case.request.at + CUT:
+            last = event
+        elif event.state == "has_members" and event.at <= case.request.at:
             last = event
     return last if last is not None and last.state == "no_members" else None
 
@@ -364,7 +366,8 @@ def _out_members(case: Case) -> dict[str, Health]:
     """The members that were down or disabled when the request came."""
     state: dict[str, Health] = {}
     for event in _pool_events(case):
-        if event.kind == "member" and event.at <= case.request.at + SKEW:
+        slack = CUT if event.state in DOWN else timedelta()
+        if event.kind == "member" and event.at <= case.request.at + slack:
             state[event.member] = event
     return {member: event for member, event in sorted(state.items()) if event.state in DOWN}
 
