@@ -654,7 +654,14 @@ class Migration(migrations.Migration):
             name="Trace",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("trace_id", models.CharField(max_length=32, unique=True)),
+                (
+                    "trace_id",
+                    models.CharField(
+                        help_text="with the capture's name before it, where it is a capture's",
+                        max_length=140,
+                        unique=True,
+                    ),
+                ),
                 ("try_key", models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="ingest.trykey")),
             ],
         ),

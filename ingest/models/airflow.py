@@ -187,7 +187,7 @@ class TryKey(models.Model):
 class Trace(models.Model):
     """A trace id seen with a try's UUID: names the DAG run (Airflow 3.3 sends one trace id per run)."""
 
-    trace_id = models.CharField(max_length=32, unique=True)
+    trace_id = models.CharField(max_length=140, unique=True, help_text="with the capture's name before it, where it is a capture's")
     try_key = models.ForeignKey(TryKey, on_delete=models.CASCADE)
 
     def __str__(self) -> str:

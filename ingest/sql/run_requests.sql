@@ -3,7 +3,7 @@
 WITH runs AS (
     SELECT DISTINCT y.airflow_id, y.dag_id, y.run_id FROM ingest_try y WHERE y.id = ANY(%(tries)s)
 ), traces AS (
-    SELECT tr.trace_id, o.airflow_id, o.dag_id, o.run_id
+    SELECT right(tr.trace_id, 32) AS trace_id, o.airflow_id, o.dag_id, o.run_id
     FROM runs u
     JOIN ingest_try o ON o.airflow_id = u.airflow_id AND o.dag_id = u.dag_id AND o.run_id = u.run_id
     JOIN ingest_trykey k ON k.try_row_id = o.id

@@ -69,6 +69,17 @@ def texts(kind: Text, wanted: Collection[str]) -> dict[str, int]:
     return _known_or_asked(kind.table, wanted, partial(_ask_texts, kind))
 
 
+def try_keys(scope: str, wanted: Collection[str]) -> dict[str, int]:
+    """The ids of these try keys. A capture's keys are its own: two captures of one run hold the same UUIDs."""
+    ids = texts(TRY_KEY, {scoped_key(scope, key) for key in wanted})
+    return {key: ids[scoped_key(scope, key)] for key in wanted}
+
+
+def scoped_key(scope: str, key: str) -> str:
+    """A try key, or trace id, as it is stored: with the capture's name before it, where it is a capture's."""
+    return f"{scope}/{key}" if scope else key
+
+
 def _ask_texts(kind: Text, missing: list[str]) -> dict[str, int]:
     if not kind.capped:
         return _intern(kind, missing)

@@ -136,8 +136,9 @@ def facts_of(line: RequestLine) -> Facts:
 class Batch:
     """The requests of one batch with every name they use as an id; makes rows, minutes and what is to be learned."""
 
-    def __init__(self, wholes: list[Whole], group_id: int) -> None:
+    def __init__(self, wholes: list[Whole], group_id: int, scope: str = "") -> None:
         self.wholes = wholes
+        self.scope = scope  # the capture's name, "" for what is live
         self.minutes = Minutes()
         self.bad: list[tuple[Whole, int]] = []  # (request, endpoint id) of those with a detail row
         self.facts = [facts_of(whole[1]) for whole in wholes]
@@ -147,7 +148,7 @@ class Batch:
         self.paths = names.texts(names.PATH, {fact[0] for fact in self.facts})
         self.agents = names.texts(names.AGENT, {line[22] for line in lines})
         self.clients = names.texts(names.CLIENT, {line[7] for line in lines})
-        self.keys = names.texts(names.TRY_KEY, {fact[2] for fact in self.facts if fact[2] is not None})
+        self.keys = names.try_keys(scope, {fact[2] for fact in self.facts if fact[2] is not None})
 
     def _places(self, group_id: int, lines: list[RequestLine]) -> dict[tuple[object, ...], Place]:
         wanted = {(line[3], line[4], line[5], line[6], line[9], line[10]) for line in lines}
@@ -243,5 +244,5 @@ class Batch:
             if line[19] and fact[2] is not None and len(fact[2]) == 36:
                 trace = trace_id(line[19])
                 if trace:
-                    traces.setdefault(trace, self.keys[fact[2]])
+                    traces.setdefault(names.scoped_key(self.scope, trace), self.keys[fact[2]])
         return hosts, execution, traces

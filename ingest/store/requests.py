@@ -117,7 +117,9 @@ def save_lines(
 
 
 def _waiting(feed: Feed) -> Iterable[tuple[int, RequestLine, str]]:
-    rows = RequestHalf.objects.filter(feed=feed).order_by("ts", "line_id").values_list("line_id", "line", "raw")
+    # Locked, because `expire_halves` may run beside us: a half becomes a row here or there, never twice
+    halves = RequestHalf.objects.select_for_update().filter(feed=feed).order_by("ts", "line_id")
+    rows = halves.values_list("line_id", "line", "raw")
     return [(line_id, RequestLine(*line), raw) for line_id, line, raw in rows.iterator()]
 
 
@@ -197,7 +199,7 @@ def _store(feed: Feed, device: Device, wholes: list[Whole], text: _Messages, now
         partitions.make((datetime.fromtimestamp(day * 86_400, UTC).date() for day in days), kept=True)
     else:
         partitions.make_coming(now)
-    batch = Batch(wholes, device.group_id)
+    batch = Batch(wholes, device.group_id, feed.capture)
     with connection.cursor() as cursor:
         with cursor.copy(f"COPY ingest_request ({REQUEST_COLUMNS}) FROM STDIN") as copy:
             for block in batch.requests():
@@ -232,7 +234,7 @@ def _keep_halves(feed: Feed, device: Device, halves: list[Half], text: _Messages
         return
     facts = [facts_of(half.line) for half in halves]
     endpoints = names.endpoints(device.group_id, {names.Virtual(*half.line[3:6]) for half in halves})
-    keys = names.texts(names.TRY_KEY, {fact.key for fact in facts if fact.key is not None})
+    keys = names.try_keys(feed.capture, {fact.key for fact in facts if fact.key is not None})
     RequestHalf.objects.bulk_create(
         RequestHalf(
             feed=feed,
