@@ -25,7 +25,7 @@ class Refused(ValueError):
 
 @transaction.atomic
 def configure_source(
-    kind: str, name: str, *, config: dict[str, Any], actor: str, airflow: str = "", device: str = ""
+    kind: str, name: str, airflow: str | None, device: str | None, config: dict[str, Any], actor: str
 ) -> Feed:
     """Create or change one feed, with the Airflow or the device it belongs to.
 
@@ -59,7 +59,7 @@ def configure_device(name: str, spool: str, actor: str, **about: Any) -> list[Fe
     """The three feeds of a device whose logs the receiver writes below the folder `spool`."""
     return [
         configure_source(
-            kind, f"{name}/{stem}", config={"glob": [f"{spool}/{stem}*.log*"], **about}, actor=actor, device=name
+            kind, f"{name}/{stem}", None, name, {"glob": [f"{spool}/{stem}*.log*"], **about}, actor
         )
         for kind, stem in SPOOLED.items()
     ]
