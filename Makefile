@@ -1,0 +1,47 @@
+# Two commands: `make demo` shows airf5 at work, `make test` proves it. `make` alone lists all of them.
+
+SHELL = /bin/sh
+PY = .venv/bin/python
+PINS = requirements.txt requirements-dev.txt
+PURE = ingest/records.py ingest/capture.py ingest/parsers ingest/rules dashboards/filters.py dashboards/charts.py \
+       dashboards/timeline.py airf5/env.py airf5/sql.py airf5/embedded
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test fast lint bench vendor requirements browser clean
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+setup:  ## make .venv from the pinned requirements (PYTHON=... chooses the interpreter)
+	@PYTHON='$(PYTHON)' sh tools/setup.sh $(PINS)
+
+demo: setup  ## start everything on recorded data and show the page
+	@$(PY) manage.py demo
+
+test: setup browser  ## run every test: unit, database, web
+	$(PY) -m pytest $(ARGS)
+
+fast: setup  ## run the unit tests only
+	$(PY) -m pytest tests/unit tests/test_layers.py tests/test_documented.py $(ARGS)
+
+lint: setup  ## ruff, mypy on the pure modules, no missing migration
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy $(wildcard $(PURE))
+	$(PY) manage.py makemigrations --check --dry-run
+
+bench: setup  ## measure ingestion, joins and pages
+	$(PY) bench/run.py $(ARGS)
+
+vendor:  ## fetch the vendored JavaScript again and check its hashes
+	sh static/vendor/vendor.sh
+
+requirements:  ## pin requirements*.in again, with hashes
+	sh tools/pin.sh
+
+browser:  ## install Chromium for the browser tests, where that is possible
+	@sh tools/browser.sh
+
+clean:  ## remove .venv, caches and collected static files; the data in .airf5 stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks staticfiles
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,18 @@
+"""The whole site on one screen."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+from airf5 import health
+
+urlpatterns = [
+    path("livez", health.livez, name="livez"),
+    path("readyz", health.readyz, name="readyz"),
+    path("admin/", admin.site.urls),
+    path("", include("airf5.accounts.urls")),
+    path("", include("ingest.urls")),
+    path("demo/", include("airf5.demo.urls")),
+    path("", include("dashboards.urls")),
+]
