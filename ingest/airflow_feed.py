@@ -30,6 +30,7 @@ LOG_DELAY = timedelta(seconds=2)  # a worker writes the last lines of a log afte
 MOST_ASKED = 3
 # Told anew in every pull: a batch for each would say nothing.
 AS_NOW = frozenset({"version", "health", "pools", "jobs"})
+SELDOM = frozenset({"/dags", "/connections"})
 
 
 @dataclass(slots=True)
@@ -45,13 +46,17 @@ def read(feed: Feed, epoch: int, seconds: float, **session: Any) -> int:
     """Store one pull page by page, until it is through or the turn is over; the number of items read."""
     began = time.monotonic()
     needed = wanted(feed, timezone.now())
+    lists_read = feed.cursor.get("slow_lists")
     turn = _Turn(feed, epoch, deque(needed.histories))
     for page in airflow_api.read(source_of(feed), feed.cursor, needed, **session):
         _store_page(turn, page)
         if time.monotonic() - began > seconds:
             return turn.read
+    if feed.cursor.get("slow_lists") == lists_read:  # they were not asked for this time, so what they said stands
+        turn.refusals += [one for one in feed.refusals if one["endpoint"] in SELDOM]
     now = timezone.now()
     poll_s = float(feed.config.get("poll_s", POLL_S))
+    feed.refusals = turn.refusals
     with transaction.atomic():
         leases.commit_cursor(
             feed.pk, epoch, state=Feed.State.OK, message="", failures=0, refusals=turn.refusals,

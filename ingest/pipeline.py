@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -105,10 +106,10 @@ def _progress(feed: Feed, counts: Counts, last: datetime, now: datetime) -> dict
     return {name: getattr(feed, name) for name in names}
 
 
-def _at_the_end(feed: Feed, globs: list[str]) -> dict[str, object]:
+def _at_the_end(feed: Feed, globs: Sequence[str]) -> dict[str, object]:
     """All files are read to their end: how far the feed is complete now, and whether it is silent."""
     now = timezone.now()
-    problems = feeds.unreadable(globs)
+    problems = spool.unreadable(globs)
     known: dict[str, object] = {"message": "; ".join(problems)[:2000], "position_lag": 0}
     received = feed.cursor.get("received_to")
     if not received:
