@@ -87,10 +87,15 @@ def save_health(feed: Feed, device: Device, found: Sequence[Parsed]) -> int:
     HealthEvent.objects.bulk_create(fresh, ignore_conflicts=True)
     HealthEvent.objects.bulk_update(counted.values(), ["count"])
     members.follow(fresh)
-    for row in fresh:
-        if row.state == "lost_messages":
-            note_gap(feed, row.at - timedelta(seconds=1), row.at, "the device held back messages", row.count)
+    _note_lost(feed, found)
     return len(fresh)
+
+
+def _note_lost(feed: Feed, found: Sequence[Parsed]) -> None:
+    for _, event in found:
+        if event.state == "lost_messages":
+            source = event.detail.get("process") or "the device"
+            note_gap(feed, event.at - timedelta(seconds=1), event.at, f"{source} held back messages", event.count)
 
 
 def _names(device: Device, found: Sequence[records.HealthEvent]) -> members.Names:
@@ -104,6 +109,7 @@ def _names(device: Device, found: Sequence[records.HealthEvent]) -> members.Name
 def _health_row(feed: Feed, device: Device, one: Parsed, names: members.Names) -> HealthEvent:
     event: records.HealthEvent = one.record
     what = event.object or " ".join(filter(None, (event.f5_pool, event.member)))
+    what = what or str(event.detail.get("process", ""))  # each daemon holds back messages of its own
     return HealthEvent(
         device=device,
         feed=feed,

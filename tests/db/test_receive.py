@@ -16,7 +16,7 @@ from ingest.parsers.f5_header import split_spool
 from ingest.receive import Frames, Receiver, Spool, kind_of, visible
 
 REQUEST = b'airf5="1",kind="request",ts="1795339510.052000",http_uri="/auth/token"'
-LTM = b"<133>Nov 22 09:25:35 bigip-lab-1 notice mcpd[6896]: 01070639:5: Pool /Common/p member /Common/m:1 session status"
+LTM = b"<133>Nov 22 09:25:35 lb1 notice mcpd[6896]: 01070639:5: Pool /Common/p member /Common/m:1 session status"
 AUDIT = b"<133>Nov 22 09:25:35 bigip-lab-1 notice tmsh[20411]: 01420002:5: AUDIT - pid=20411 user=admin"
 
 
@@ -105,7 +105,7 @@ def test_strangers_cannot_fill_the_disk_with_directories(tmp_path: Path, monkeyp
     assert spool.status.dropped == spool.status.refused_senders == 2
 
 
-def test_a_full_disk_is_said_and_loses_nothing_that_tcp_brought(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_and_loses_nothing_of_tcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool, write, room = Spool(tmp_path), os.write, [40]
 
     def short_write(fd: int, data: bytes) -> int:
