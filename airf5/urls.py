@@ -14,5 +14,7 @@ urlpatterns = [
     path("", include("airf5.accounts.urls")),
     path("", include("ingest.urls")),
     path("demo/", include("airf5.demo.urls")),
+    path("api/", include("dashboards.api_urls")),
+    path("", include("dashboards.exports")),
     path("", include("dashboards.urls")),
 ]

@@ -1,4 +1,4 @@
-"""What can be asked of each list: its fields, the words they take, its default time range and its orders, as data (pure)."""
+"""What can be asked of each list, as data: its fields, the words they take, its time range and its orders (pure)."""
 
 from __future__ import annotations
 

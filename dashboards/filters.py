@@ -80,7 +80,8 @@ class Filter:
         start, end, last = _range(given, page, now)
         values = {name: _value(FIELDS[name], given[name], page) for name in page.fields if given.get(name)}
         return cls(
-            start=start, end=end, last=last, sort=_sort(given.get("sort", ""), page), limit=_limit(given.get("limit", "")),
+            start=start, end=end, last=last, sort=_sort(given.get("sort", ""), page),
+            limit=_limit(given.get("limit", "")),
             after=given.get("after", ""), listing=listing, **values,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What requests met: counts and latencies by endpoint and member, from the per-minute histograms or from the requests."""
+"""What requests met, by endpoint and member: counts and latencies, from minutes or from the requests themselves."""
 
 from __future__ import annotations
 

@@ -37,12 +37,12 @@ LAYERS = {layer.value: layer.label for layer in UserAction.Layer}
 
 @reading()
 def listed(asked: Filter, scope: Scope) -> Page[ActionRow]:
-    return paging.keyset(_actions(asked, scope), asked, KEYS, row)
+    return paging.keyset(chosen(asked, scope), asked, KEYS, row)
 
 
 @reading()
 def population(asked: Filter, scope: Scope) -> Population:
-    layers = _actions(asked, scope).order_by().values_list("layer").annotate(n=Count("id")).order_by("layer")
+    layers = chosen(asked, scope).order_by().values_list("layer").annotate(n=Count("id")).order_by("layer")
     found = tuple((layer, n) for layer, n in layers)
     total = sum(n for _, n in found)
     missing = gaps(asked.start, asked.end, kinds=("airflow_api", "airflow_capture", "f5_audit"))
@@ -63,8 +63,10 @@ def preceding(at: datetime, minutes: int = 30, limit: int = 50) -> tuple[ActionR
 def between(
     start: datetime, end: datetime, layers: tuple[str, ...] = ("airflow", "f5"), limit: int = 50
 ) -> tuple[ActionRow, ...]:
-    """What people changed, newest first; Airflow's machine-made events (a task ran, a task succeeded) are not people's."""
-    found = UserAction.objects.filter(at__gte=start, at__lt=end, layer__in=layers).exclude(verb__in=MACHINE_VERBS)
+    """What people changed, newest first; Airflow's machine-made events (a task ran) are left out."""
+    found = UserAction.objects.filter(at__gte=start, at__lt=end, layer__in=layers).exclude(
+        Q(tool="task") | Q(verb__in=MACHINE_VERBS)
+    )
     return tuple(row(one) for one in found.order_by("-at", "-id")[:limit])
 
 
@@ -75,7 +77,7 @@ MACHINE_VERBS = (
 )  # fmt: skip
 
 
-def _actions(asked: Filter, scope: Scope) -> QuerySet[Any]:
+def chosen(asked: Filter, scope: Scope) -> QuerySet[Any]:
     found = UserAction.objects.filter(at__gte=asked.start, at__lt=asked.end)
     found = found.filter(
         narrow.names("actor", asked.actor), narrow.names("verb", asked.verb), narrow.names("dag_id", asked.dag)

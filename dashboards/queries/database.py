@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from django.db import connection, transaction
+
+from airf5.sql import load
 
 TIMEOUT_MS = 15_000
 _reading: ContextVar[bool] = ContextVar("reading", default=False)
@@ -31,15 +31,9 @@ def reading() -> Iterator[None]:
         _reading.reset(token)
 
 
-@cache
-def text(name: str) -> str:
-    """The statement in dashboards/sql/<name>.sql."""
-    return (Path(__file__).parent.parent / "sql" / f"{name}.sql").read_text()
-
-
 def rows(name: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
     """The rows of a statement of dashboards/sql/, as dicts by column."""
     with connection.cursor() as cursor:
-        cursor.execute(text(name), parameters)
+        cursor.execute(load(name), parameters)
         columns = [column.name for column in cursor.description]
         return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from django.db.models import QuerySet
@@ -123,9 +124,8 @@ def _rows(found: QuerySet[Any], asked: Filter) -> list[EndpointRow]:
     for minute in answers.minutes(ids, asked.start, asked.end):
         by_endpoint.setdefault(minute.endpoint_id, []).append(minute)
     members, up = Counter[int](), Counter[int]()
-    for pool, state in (
-        models.Member.objects.filter(f5_pool__endpoints__id__in=ids).distinct().values_list("f5_pool_id", "state")
-    ):
+    pools = [endpoint.f5_pool_id for endpoint in endpoints if endpoint.f5_pool_id]
+    for pool, state in models.Member.objects.filter(f5_pool_id__in=pools).values_list("f5_pool_id", "state"):
         members[pool] += 1
         up[pool] += health_events.said(state) == "up"
     open_now = dict(
@@ -157,7 +157,8 @@ def _row(one: Any, met: dict[str, Any], members: int, up: int, open_incident: in
         f5_pool_id=one.f5_pool_id, f5_pool=one.f5_pool.name if one.f5_pool else "", hosts=tuple(one.hosts),
         execution_api=one.execution_api, sees_http=one.sees_http, logs_requests=one.logs_requests,
         requests=met["requests"], client_errors=met["client_errors"], server_errors=met["server_errors"],
-        unanswered=met["unanswered"], p50_us=met["p50_us"], p95_us=met["p95_us"], p99_us=met["p99_us"], max_us=met["max_us"],
+        unanswered=met["unanswered"], p50_us=met["p50_us"], p95_us=met["p95_us"], p99_us=met["p99_us"],
+        max_us=met["max_us"],
         members=members, members_up=up, open_incident=open_incident, tries_hit=hit,
     )  # fmt: skip
 
@@ -167,8 +168,8 @@ def _pages(found: QuerySet[Any], asked: Filter, scope: Scope, now: datetime) -> 
     ids = [row.id for row in rows]
     pools = sorted({row.f5_pool_id for row in rows if row.f5_pool_id})
     bad = requests.notable(ids, asked.start, asked.end)
-    known_to = freshness.watermark(now).complete_to
-    tracks = health_events.tracks(pools, asked.start, asked.end, bad, known_to=known_to)
+    known = freshness.watermark(now)
+    tracks = health_events.tracks(pools, asked.start, asked.end, bad, known=known.known)
     met, minutes = answers.by_member(ids, asked.start, asked.end), answers.minutes(ids, asked.start, asked.end)
     used = dependents.of(ids, asked.start, asked.end, scope)
     touching = models.Incident.objects.filter(endpoint_id__in=ids, start__lt=asked.end, merged_into=None).exclude(
@@ -180,13 +181,15 @@ def _pages(found: QuerySet[Any], asked: Filter, scope: Scope, now: datetime) -> 
     tries = _tries_hit(ids, asked, scope)
     return tuple(
         EndpointPage(
-            row=row, start=asked.start, end=asked.end, tracks=tuple(t for t in tracks if t.f5_pool_id == row.f5_pool_id),
+            row=row, start=asked.start, end=asked.end,
+            tracks=tuple(t for t in tracks if t.f5_pool_id == row.f5_pool_id),
             no_member=sum(a.requests for a in met if a.endpoint_id == row.id and a.member_id == 0),
             answers=tuple(a for a in met if a.endpoint_id == row.id),
-            heat_rows=tuple(zip(HEAT_US, HEAT_US[1:], strict=False)), heat=_heat([m for m in minutes if m.endpoint_id == row.id], asked),
+            heat_rows=tuple(pairwise(HEAT_US)),
+            heat=_heat([m for m in minutes if m.endpoint_id == row.id], asked),
             dependents=tuple(d for d in used if d.endpoint_id == row.id),
             incidents=tuple(i for i in incidents if i.endpoint_id == row.id),
-            events=tuple(e for e in events if e.endpoint_id == row.id or (e.f5_pool_id and e.f5_pool_id == row.f5_pool_id)),
+            events=tuple(e for e in events if e.endpoint_id == row.id or (e.f5_pool_id in (row.f5_pool_id or 0,))),
             changes=changes, tries=tuple(t for t in tries if t.verdict and t.verdict.endpoint_id == row.id),
         )
         for row in rows

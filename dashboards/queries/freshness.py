@@ -80,6 +80,11 @@ class Freshness:
     sentence: str  # "Log data complete to 09:37:05 UTC"
     state: str  # ok late down empty
 
+    @property
+    def known(self) -> tuple[datetime | None, datetime | None]:
+        """From when to when nothing is missing."""
+        return self.complete_from, self.complete_to
+
 
 # A verdict waits for these; a snapshot or an audit log that lags does not make an answer wrong.
 NEEDED = ("airflow_api", "airflow_capture", "f5_request", "f5_ltm")

@@ -1,4 +1,4 @@
-"""Health events: changes of members, nodes, pools and virtual servers, and what a member was believed to be, over time."""
+"""Health events: changes of members, pools and virtual servers, and what a member was believed to be over time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from airf5.accounts.roles import Scope
 from dashboards.filters import Filter
@@ -28,7 +28,11 @@ TRACK = {
 
 @reading()
 def listed(asked: Filter, scope: Scope) -> Page[HealthEventRow]:
-    found = models.HealthEvent.objects.filter(at__gte=asked.start, at__lt=asked.end).select_related(*RELATED)
+    return paging.keyset(chosen(asked, scope).select_related(*RELATED), asked, KEYS, row)
+
+
+def chosen(asked: Filter, scope: Scope) -> QuerySet[Any]:
+    found = models.HealthEvent.objects.filter(at__gte=asked.start, at__lt=asked.end)
     if asked.state:
         found = found.filter(state__in=asked.values("state"))
     if narrow.about_tries(asked):
@@ -40,7 +44,7 @@ def listed(asked: Filter, scope: Scope) -> Page[HealthEventRow]:
         found = found.filter(f5_pool_id__in=ids["f5_pool_id"])
     if "member_id" in ids:
         found = found.filter(member_id__in=ids["member_id"])
-    return paging.keyset(found, asked, KEYS, row)
+    return found
 
 
 @reading()
@@ -66,12 +70,12 @@ def tracks(
     end: datetime,
     requests: Sequence[RequestRow] = (),
     *,
-    known_to: datetime | None = None,
+    known: tuple[datetime | None, datetime | None] = (None, None),
 ) -> tuple[MemberTrack, ...]:
     """One lane a member: spans of its state between two instants, and the requests that matter at it.
 
     The state at the window's start is that of the last event before it, else what the first event in it says it was.
-    `known_to` is the watermark: the monitor's line stops there.
+    `known` is from when to when the logs are complete: a line begins and stops there.
     """
     members = list(
         models.Member.objects.filter(f5_pool_id__in=pools).select_related("f5_pool").order_by("f5_pool__name", "name")
@@ -84,12 +88,15 @@ def tracks(
         .order_by("member_id", "-at", "-id")
         .distinct("member_id")
     }
-    last = min(end, known_to) if known_to else end
+    last = min(end, known[1]) if known[1] else end
+    first = max(start, known[0]) if known[0] else start
     return tuple(
         MemberTrack(
             member_id=member.id, member=member.name, f5_pool_id=member.f5_pool_id, f5_pool=member.f5_pool.name,
             state=member.state, session=member.session,
-            spans=spans([e for e in events if e.member_id == member.id], before.get(member.id), member.state, start, last),
+            spans=spans(
+                [e for e in events if e.member_id == member.id], before.get(member.id), member.state, first, last
+            ),
             requests=tuple(r for r in requests if r.member_id == member.id),
         )
         for member in members
@@ -124,7 +131,8 @@ def said(state: str) -> str:
 
 def row(one: Any) -> HealthEventRow:
     return HealthEventRow(
-        id=one.id, at=one.at, device=one.device.name, kind=one.kind, state=one.state, was=one.was, message_id=one.message_id,
+        id=one.id, at=one.at, device=one.device.name, kind=one.kind, state=one.state, was=one.was,
+        message_id=one.message_id,
         object=one.object, f5_pool_id=one.f5_pool_id, f5_pool=one.f5_pool.name if one.f5_pool else "",
         member_id=one.member_id, member=one.member.name if one.member else "",
         endpoint_id=one.endpoint_id, endpoint=one.endpoint.name if one.endpoint else "",

@@ -35,7 +35,8 @@ def rows_of(found: list[Any], now: datetime) -> tuple[IncidentRow, ...]:
 def _row(one: Any, hit: list[tuple[str, str]], now: datetime) -> IncidentRow:
     end = one.end or max(now, one.start)
     return IncidentRow(
-        id=one.id, state="over" if one.end else "open", culprit=one.culprit, cause=one.cause, cause_name=cause_name(one.cause),
+        id=one.id, state="over" if one.end else "open", culprit=one.culprit, cause=one.cause,
+        cause_name=cause_name(one.cause),
         component_kind=one.component_kind, component=one.component, sentence=_sentence(one, hit),
         device_group=one.device_group.name if one.device_group else "",
         endpoint_id=one.endpoint_id, endpoint=one.endpoint.name if one.endpoint else "",

@@ -137,22 +137,32 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
     seen = requests.of_endpoint(row.endpoint_id, row.start - BEFORE, end) if row.endpoint_id else ()
     hit = tuple(try_row(verdict.try_row) for verdict in verdicts)
     others = _other_tries(row, hit, seen, scope)
-    known_to = freshness.watermark(now).complete_to
+    fresh = freshness.watermark(now)
     return IncidentPage(
-        row=row, start=row.start - BEFORE, end=end, next_step=cause.next_step if cause else "", call=cause.call if cause else "",
+        row=row, start=row.start - BEFORE, end=end, next_step=cause.next_step if cause else "",
+        call=cause.call if cause else "",
         confidence=min((verdict.confidence for verdict in verdicts), default=None), links=_links(verdicts),
         reasons=reasons(lead) if lead else (), evidence=evidence(lead.evidence.all()) if lead else (),
         tries=hit, other_tries=others,
         members=answers.of_endpoint(row.endpoint_id, row.start, end) if row.endpoint_id else (),
-        tracks=health_events.tracks(pools, row.start - BEFORE, end, seen, known_to=known_to),
+        tracks=health_events.tracks(pools, row.start - BEFORE, end, seen, known=fresh.known),
         events=health_events.between(row.start - timedelta(minutes=5), end, _ids(row.endpoint_id), pools),
         requests=tuple(request for request in seen if request.at >= row.start),
         requests_total=requests.counted(row.endpoint_id, row.start, end) if row.endpoint_id else 0,
         reach=_reach(row, hit, others, scope), noise=_noise(row, end, incident_id, scope),
         preceded=audit.preceding(row.start), before=_before(incident_id, row, now),
-        notes=tuple(NoteRow(n.at, n.author, n.text) for n in models.IncidentNote.objects.filter(incident_id=incident_id).order_by("at")),
-        merged=tuple(models.Incident.objects.filter(merged_into_id=incident_id).values_list("id", flat=True).order_by("id")),
+        notes=_notes(incident_id), merged=_merged(incident_id),
     )  # fmt: skip
+
+
+def _notes(incident_id: int) -> tuple[NoteRow, ...]:
+    found = models.IncidentNote.objects.filter(incident_id=incident_id).order_by("at", "id")
+    return tuple(NoteRow(note.at, note.author, note.text) for note in found)
+
+
+def _merged(incident_id: int) -> tuple[int, ...]:
+    found = models.Incident.objects.filter(merged_into_id=incident_id).order_by("id")
+    return tuple(found.values_list("id", flat=True))
 
 
 def _ids(one: int | None) -> list[int]:
@@ -197,7 +207,8 @@ def _reach(row: IncidentRow, hit: tuple[TryRow, ...], others: tuple[TryRow, ...]
             last[key] = one
     states = Counter(_state(one) for one in last.values())
     return Reach(
-        hit=len(last), lost=states["lost"], recovered=states["recovered"], going=states["going"], waiting=states["waiting"],
+        hit=len(last), lost=states["lost"], recovered=states["recovered"], going=states["going"],
+        waiting=states["waiting"],
         dags=row.dags, next_dags=_next_dags(row, scope), other_endpoints=_untouched(row),
     )  # fmt: skip
 

@@ -98,9 +98,11 @@ def overview(asked: Filter, scope: Scope, now: datetime) -> Overview:
     slowest = sorted(dags.every(asked, scope), key=lambda row: (-(row.times_normal or 0), row.airflow, row.dag_id))
     return Overview(
         at=now, coverage=coverage.coverage(asked, scope), failing=tuple(one for one in found if one.state == "open"),
-        recovered=tuple(one for one in found if one.state == "over"), not_f5=not_f5(verdicts), culprits=_culprits(verdicts),
+        recovered=tuple(one for one in found if one.state == "over"), not_f5=not_f5(verdicts),
+        culprits=_culprits(verdicts),
         verdicts=len(verdicts), cell_s=(asked.end - asked.start).total_seconds() / CELLS,
-        lanes=_lanes(verdicts, found, asked, scope, fresh), changes=audit.between(asked.start, asked.end, layers=("f5",)),
+        lanes=_lanes(verdicts, found, asked, scope, fresh),
+        changes=audit.between(asked.start, asked.end, layers=("f5",)),
         incidents=found, dags=tuple(slowest[:MOST_DAGS]), freshness=fresh,
     )  # fmt: skip
 
@@ -146,7 +148,8 @@ def _lanes(
     allowed = narrow.endpoint_ids(asked)
     parameters = {"start": asked.start, "end": asked.end, "cells": CELLS, "endpoints": allowed}
     traffic: dict[int, dict[int, tuple[int, int]]] = {}
-    for row in database.rows("strip", parameters):
+    exact = (asked.end - asked.start) / CELLS < timedelta(minutes=1)
+    for row in database.rows("strip_exact" if exact else "strip", parameters):
         traffic.setdefault(row["endpoint_id"], {})[row["cell"]] = (row["requests"], row["failed"])
     verdicts: dict[int | None, list[dict[str, Any]]] = {}
     for one in judged:

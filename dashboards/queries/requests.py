@@ -75,6 +75,10 @@ def _of_endpoint(endpoint_id: int, start: datetime, end: datetime, failed: bool)
     return found.filter(outcome__in=FAILED) if failed else found
 
 
+def chosen(asked: Filter, scope: Scope) -> QuerySet[Any]:
+    return models.Request.objects.filter(_conditions(asked, scope), ts__gte=asked.start, ts__lt=asked.end)
+
+
 def _conditions(asked: Filter, scope: Scope) -> Q:
     condition = Q(**{f"{column}__in": ids for column, ids in narrow.routes(asked).items()})
     if narrow.about_tries(asked) or scope.dags is not None:

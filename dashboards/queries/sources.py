@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 from airf5.accounts.roles import Scope
 from dashboards.filters import Filter
 from dashboards.queries import paging
@@ -46,14 +48,25 @@ KEYS = {"-at": paging.Key("at", datetime)}
 
 @reading()
 def batches(asked: Filter, scope: Scope) -> Page[BatchRow]:
-    found = models.Batch.objects.filter(feed__in=chosen(asked), at__gte=asked.start, at__lt=asked.end)
-    return paging.keyset(found.select_related("feed"), asked, KEYS, _batch)
+    return paging.keyset(chosen_batches(asked).select_related("feed"), asked, KEYS, _batch)
 
 
 @reading()
 def rejects(asked: Filter, scope: Scope) -> Page[RejectRow]:
-    found = models.Reject.objects.filter(feed__in=chosen(asked), at__gte=asked.start, at__lt=asked.end)
-    return paging.keyset(found.select_related("feed"), asked, KEYS, _reject)
+    return paging.keyset(chosen_rejects(asked).select_related("feed"), asked, KEYS, _reject)
+
+
+def chosen_batches(asked: Filter) -> QuerySet[Any]:
+    return models.Batch.objects.filter(feed__in=_feeds(asked), at__gte=asked.start, at__lt=asked.end)
+
+
+def chosen_rejects(asked: Filter) -> QuerySet[Any]:
+    return models.Reject.objects.filter(feed__in=_feeds(asked), at__gte=asked.start, at__lt=asked.end)
+
+
+def _feeds(asked: Filter) -> QuerySet[Any]:
+    found = chosen(asked)
+    return found.filter(state__in=asked.values("state")) if asked.state else found
 
 
 def _batch(one: Any) -> BatchRow:

@@ -18,7 +18,8 @@ def split_of(stored: dict[str, Any]) -> Split:
     return Split(
         wait=float(stored.get("wait") or 0), queued=float(stored.get("queue") or stored.get("queued") or 0),
         own=float(stored.get("own") or 0), api=float(stored.get("api") or 0),
-        endpoints={str(name): float(seconds) for name, seconds in endpoints.items()}, lost=float(stored.get("lost") or 0),
+        endpoints={str(name): float(seconds) for name, seconds in endpoints.items()},
+        lost=float(stored.get("lost") or 0),
     )  # fmt: skip
 
 

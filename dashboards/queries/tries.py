@@ -90,9 +90,12 @@ NORMAL_DAYS = timedelta(days=30)
 SLACK = timedelta(minutes=5)  # an answer may come after the try gave up; clocks differ
 
 
+chosen = narrow.try_rows
+
+
 @reading()
 def listed(asked: Filter, scope: Scope) -> Page[TryRow]:
-    found = narrow.try_rows(asked, scope).select_related(*VERDICT)
+    found = chosen(asked, scope).select_related(*VERDICT)
     if asked.sort == "-duration":
         found = found.annotate(lasted=db.functions.Coalesce("duration_s", 0.0, output_field=db.FloatField()))
     return paging.keyset(found, asked, KEYS, try_row)
@@ -141,7 +144,8 @@ def judgement(verdict: Any) -> Judgement:
         reasons=reasons(verdict), evidence=evidence(verdict.evidence.all()),
         next_step=cause.next_step if cause else "", call=cause.call if cause else "",
         candidates=verdict.candidates, absorbed=verdict.absorbed, requests=verdict.requests,
-        split=split_of(verdict.split), rule=verdict.rule, rule_version=verdict.rule_version, judged_at=verdict.judged_at,
+        split=split_of(verdict.split), rule=verdict.rule, rule_version=verdict.rule_version,
+        judged_at=verdict.judged_at,
     )  # fmt: skip
 
 

@@ -1,5 +1,5 @@
--- Requests and failures by endpoint and cell: the window cut in equal cells. Short windows are counted from the failed
--- requests themselves (partial index) and the minutes, which are shared out over the cells they touch.
+-- Requests and failures by endpoint and cell: the window cut in equal cells. Minutes are
+-- shared out over the cells they touch. Reads ingest_requestminute by its index on start.
 WITH cell AS (
     SELECT n AS cell,
            %(start)s::timestamptz + n * ((%(end)s::timestamptz - %(start)s::timestamptz) / %(cells)s) AS begin,
