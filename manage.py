@@ -8,9 +8,9 @@ import sys
 
 NEED_NO_SERVICE = {
     "", "check", "collectstatic", "compilemessages", "diffsettings", "f5config", "findstatic", "help", "makemessages",
-    "makemigrations", "parse", "spectacular", "startapp", "testserver", "version",
+    "makemigrations", "parse", "receive", "spectacular", "startapp", "testserver", "version",
 }  # fmt: skip
-NEED_TABLES = {"replay", "verdicts", "incidents", "demo", "receive", "runserver", "doctor", "audit", "createsuperuser"}
+NEED_TABLES = {"replay", "verdicts", "incidents", "demo", "runserver", "token", "doctor", "audit", "createsuperuser"}
 NEED_BROKER = {"demo"}
 
 

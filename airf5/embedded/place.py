@@ -51,7 +51,7 @@ def account() -> Account | None:
     raise EmbeddedError("PostgreSQL does not run as root, and there is no account postgres or nobody to run it as.")
 
 
-def run(argv: list[str | Path], user: Account | None, cwd: Path | str = "/") -> subprocess.CompletedProcess[str]:
+def run(argv: Sequence[object], user: Account | None, cwd: Path | str = "/") -> subprocess.CompletedProcess[str]:
     """Run a command to its end as this account."""
     return subprocess.run(
         [str(arg) for arg in argv],

@@ -53,7 +53,7 @@ def start(wanted_port: int, durable: bool) -> tuple[subprocess.Popen[bytes], str
     user = place.owner_of(folder / "data", user)
     password = env.kept_secret(place.home() / "database_password")
     if not (folder / "data").is_dir():
-        _make_data(programs, version, folder, user, password)
+        _make_data(programs, version, folder, user, password, durable)
     _wait_for_the_last_one(folder / "data")
     port = free_port(wanted_port)
     address = f"postgresql://{ROLE}:{quote(password)}@127.0.0.1:{port}/{DATABASE}"
@@ -71,7 +71,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     end(process, STOPPING)
 
 
-def _make_data(programs: Path, version: int, folder: Path, user: Account | None, password: str) -> None:
+def _make_data(programs: Path, version: int, folder: Path, user: Account | None, password: str, durable: bool) -> None:
     """Run initdb beside the final place, so that an interrupted one leaves nothing that looks like data."""
     fresh, password_file = folder / "data.new", folder / "password"
     place.run(["rm", "-rf", fresh], None)
@@ -85,6 +85,7 @@ def _make_data(programs: Path, version: int, folder: Path, user: Account | None,
     if version >= 17:  # brings its own C.UTF-8; before, the C library must have it
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
     options = ["--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions", *locale]
+    options += [] if durable else ["--no-sync"]
     files = [f"--username={ROLE}", f"--pwfile={password_file}", "-D", fresh]
     try:
         made = place.run([programs / "initdb", *options, *files], user, folder)

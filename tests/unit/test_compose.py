@@ -1,0 +1,105 @@
+"""docker-compose.yml names only what exists: commands, modules, ports, volumes, secrets and variables."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from django.core.management import get_commands
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+VARIABLES = set(re.findall(r"^([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text("utf-8"), re.M))
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+
+
+def test_every_role_is_there() -> None:
+    assert set(OURS) == {"migrate", "web", "worker", "beat", "receiver"}
+    assert set(SERVICES) - set(OURS) == {"postgres", "redis"}
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_its_command_can_be_run(name: str) -> None:
+    match OURS[name]["command"]:
+        case ["python", "manage.py", command, *_]:
+            assert command in get_commands()
+        case ["gunicorn", module]:
+            assert callable(importlib.import_module(module).application)
+        case ["celery", "-A", package, "worker" | "beat", *_]:
+            assert importlib.import_module(f"{package}.celery").app.main == package
+        case other:
+            pytest.fail(f"nobody has checked {other}")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_its_variables_are_documented(name: str) -> None:
+    assert set(OURS[name]["environment"]) <= VARIABLES
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_it_runs_with_no_more_rights_than_it_needs(name: str) -> None:
+    service = OURS[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert not {"privileged", "user", "network_mode", "pid"} & set(service)
+
+
+def test_the_image_runs_as_a_user() -> None:
+    assert re.search(r"^USER airf5$", DOCKERFILE, re.M)
+    assert re.search(r'^ENTRYPOINT \["tini", "--"\]$', DOCKERFILE, re.M)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_secrets_come_from_files(name: str) -> None:
+    service = SERVICES[name]
+    assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"])
+    for variable, value in service.get("environment", {}).items():
+        if re.search(r"PASSWORD|SECRET", variable):
+            assert variable.endswith("_FILE")
+            assert value.removeprefix("/run/secrets/") in service["secrets"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_volumes_are_named_ones(name: str) -> None:
+    for volume in SERVICES[name].get("volumes", []):
+        assert volume.split(":")[0] in COMPOSE["volumes"]
+
+
+def test_the_folders_of_the_image_are_the_mounted_ones() -> None:
+    targets = {volume.split(":")[1] for volume in OURS["web"]["volumes"]}
+    assert targets == set(re.findall(r"AIRF5_(?:HOME|SPOOL_DIR)=(/var\S+)", DOCKERFILE))
+
+
+def test_ports_are_the_ones_the_settings_default_to() -> None:
+    defaults = dict(re.findall(r"^(AIRF5_\w*PORT)=(\d+)", (ROOT / ".env.example").read_text("utf-8"), re.M))
+    exposed = re.search(r"^EXPOSE (.+)$", DOCKERFILE, re.M)
+    assert exposed
+    assert exposed[1].split() == [
+        defaults["AIRF5_PORT"],
+        defaults["AIRF5_SYSLOG_PORT"],
+        f"{defaults['AIRF5_SYSLOG_PORT']}/udp",
+    ]
+    published = {port.rpartition(":")[2].removesuffix("/udp") for s in OURS.values() for port in s.get("ports", [])}
+    assert published == set(defaults.values())
+
+
+@pytest.mark.parametrize("name", set(SERVICES) - {"migrate"})
+def test_what_keeps_running_has_a_health_check(name: str) -> None:
+    assert SERVICES[name]["healthcheck"]["test"]
+
+
+@pytest.mark.parametrize("name", set(OURS) - {"migrate"})
+def test_nothing_starts_before_the_tables_are_there(name: str) -> None:
+    assert OURS[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+
+
+def test_every_dependency_is_a_service() -> None:
+    for service in SERVICES.values():
+        assert set(service.get("depends_on", {})) <= set(SERVICES)
