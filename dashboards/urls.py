@@ -1,0 +1,29 @@
+"""Pages and, under the same path with a suffix, their exports."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from dashboards.views import audit, dags, endpoints, incidents, overview, sources, tries
+
+urlpatterns = [
+    path("", overview.overview, name="overview"),
+    path("now/", overview.now, name="now"),
+    path("search/", overview.search, name="search"),
+    path("incidents/", incidents.incidents, name="incidents"),
+    path("incidents/<int:ident>/", incidents.incident, name="incident"),
+    path("incidents/<int:ident>/acknowledge/", incidents.acknowledge, name="acknowledge"),
+    path("incidents/<int:ident>/notes/", incidents.note, name="note"),
+    path("dags/", dags.dags, name="dags"),
+    path("dags/<path:dag_id>/", dags.dag, name="dag"),
+    path("tries/", tries.tries, name="tries"),
+    path("tries/<int:ident>/", tries.attempt, name="try"),
+    path("requests/", tries.request_list, name="requests"),
+    path("endpoints/", endpoints.endpoints, name="endpoints"),
+    path("endpoints/<int:ident>/", endpoints.endpoint, name="endpoint"),
+    path("health-events/", endpoints.health_list, name="health_events"),
+    path("audit/", audit.audit, name="audit"),
+    path("sources/", sources.sources, name="sources"),
+    path("sources/batches/", sources.batch_list, name="batches"),
+    path("sources/rejects/", sources.reject_list, name="rejects"),
+]

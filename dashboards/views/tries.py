@@ -1,0 +1,71 @@
+"""Tries: the list, and one with everything that is known about it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+
+from airf5.accounts.roles import scope
+from dashboards.filters import Filter
+from dashboards.plots import waterfall as drawn
+from dashboards.queries import freshness, requests
+from dashboards.queries import tries as query
+from dashboards.queries.rows import TryRow
+from dashboards.views.page import page, page_or_part
+from dashboards.words import dur, plain, run_name
+
+
+@page("tries")
+def tries(request: HttpRequest, asked: Filter) -> HttpResponse:
+    return page_or_part(request, "tries", asked, {"found": query.listed(asked, scope(request.user)), "nav": "dags"})
+
+
+@page("")
+def attempt(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
+    """One try: the answer as heading, and why we say so."""
+    found = query.one(ident, scope(request.user))
+    if found is None:
+        raise Http404("There is no such try.")
+    row = found.row
+    begin, end = row.queued_at or row.start_at or asked.start, row.end_at or timezone.now()
+    fresh = freshness.freshness(timezone.now(), Filter(begin, max(begin, end)))
+    bad = [request for request in found.requests if request.outcome != "ok"]
+    verdict = row.verdict
+    context = {
+        "page": found,
+        "plot": drawn.plot(found, fresh),
+        "fresh": fresh,
+        "bad": bad,
+        "title": heading(row),
+        "crumbs": crumbs(row),
+        "nav": "dags",
+        "badge": verdict.culprit if verdict else "",
+        "aside": plain(row.state) + ("" if row.state != "success" or not verdict else ", but slow"),
+        "filters": False,
+        "live": False,
+    }
+    return page_or_part(request, "try", asked, context)
+
+
+def heading(row: TryRow) -> str:
+    """The answer in words: what no log alone says."""
+    if row.verdict:
+        return f"{row.task}, try {row.try_number}: {row.verdict.sentence}"
+    took = f" in {dur(row.duration_s)}" if row.duration_s else ""
+    return f"{row.task}, try {row.try_number}: {plain(row.state) or 'not started'}{took}"
+
+
+def crumbs(row: TryRow) -> list[tuple[str, str]]:
+    run = f"{reverse('tries')}?{urlencode({'dag': row.dag_id, 'run': row.run_id, 'last': '30d'})}"
+    dag = f"{reverse('dag', args=[row.dag_id])}?{urlencode({'airflow': row.airflow})}"
+    return [("DAGs", reverse("dags")), (row.dag_id, dag), (run_name(row.run_id, timezone.now()), run), (row.task, "")]
+
+
+@page("requests")
+def request_list(request: HttpRequest, asked: Filter) -> HttpResponse:
+    return page_or_part(
+        request, "requests", asked, {"found": requests.listed(asked, scope(request.user)), "nav": "endpoints"}
+    )
