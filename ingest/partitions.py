@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 
 TABLES = ("ingest_request", "ingest_request_detail")
 ROLLUPS = {"minutes": "ingest_requestminute", "hours": "ingest_requesthour"}
-RETENTION_DAYS = {"requests": 14, "minutes": 14, "hours": 396}
 AHEAD = 3
 KEPT = "kept: a capture was replayed into this day"
 # Two processes that make the same day at once would wait for each other's locks on the parent; they queue here instead.
@@ -29,8 +28,7 @@ _LOCK = 0x61697266
 
 def retention(kind: str) -> timedelta:
     """How long rows of this class are kept: requests, minutes or hours."""
-    days: dict[str, int] = {**RETENTION_DAYS, **getattr(settings, "RETENTION_DAYS", {})}
-    return timedelta(days=days[kind])
+    return timedelta(days=getattr(settings, f"AIRF5_RETENTION_{kind.upper()}_DAYS"))
 
 
 def name_of(table: str, day: date) -> str:

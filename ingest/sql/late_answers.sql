@@ -16,6 +16,7 @@ WITH late AS (
       AND c.address = h.line ->> 7
       AND given_up.client_port IS NOT DISTINCT FROM (h.line ->> 8)::int
       AND given_up.method = left(h.line ->> 15, 10)
+    FOR UPDATE OF h SKIP LOCKED
 ),
 noted AS (
     UPDATE ingest_request_detail d SET response_line_id = late.line_id, raw = d.raw || E'\n' || late.raw

@@ -1,6 +1,6 @@
 -- The (line id, fields, message) of a feed's halves that wait in vain: requests whose try ended before %(ended)s, or that
 -- were asked before %(idle)s; responses from before %(alone)s; all of them when the feed is closed.
--- Needs the index on half (feed, ts).
+-- Halves that a batch has just taken up are passed over. Needs the index on half (feed, ts).
 SELECT h.line_id, h.line, h.raw
 FROM ingest_requesthalf h
 LEFT JOIN ingest_trykey k ON k.id = h.try_key_id
@@ -12,3 +12,4 @@ WHERE h.feed_id = %(feed)s
     OR h.line ->> 0 = 'response' AND h.ts < %(alone)s
   )
 ORDER BY h.ts, h.line_id
+FOR UPDATE OF h SKIP LOCKED

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol
 
-from ingest.pairing import Pair
-from ingest.parsers.f5_request_log import link_key, path_template, trace_id
-from ingest.records import SLOW_US, Link, RequestLine, outcome
+from ingest.parsers.f5_request_log import trace_id
+from ingest.records import SLOW_US, RequestLine, outcome
 from ingest.store import names
+from ingest.store.request_facts import Facts, Whole, facts_of
 from ingest.store.rollups import Minutes
 
 REQUEST_COLUMNS = (
@@ -23,6 +23,7 @@ REQUEST_COLUMNS = (
 )
 DETAIL_COLUMNS = "line_id, ts, response_line_id, endpoint_id, uri, host, correlation_id, trace_id, task, raw"
 BLOCK_ROWS = 2_000
+WORKERS_AGENT = "apache-airflow-task-sdk/"
 LONGEST_RAW = 64 << 10
 _MOST_KEPT = 100_000
 
@@ -30,8 +31,6 @@ _ESCAPES = str.maketrans(
     {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\v": "\\v", "\x00": ""}
 )
 null = "\\N"
-# What lies at these places of a RequestLine is the same in both lines of a request, where both templates log it.
-_TARGET, _ASKED = slice(2, 9), slice(15, 24)
 
 
 class _Methods(dict[str, str]):
@@ -51,23 +50,6 @@ class Messages(Protocol):
     """The device's own message behind a line id."""
 
     def __getitem__(self, line_id: int, /) -> str: ...
-
-
-class Whole(NamedTuple):
-    """One request, ready to be stored: its identity, its merged line, and the line id of its response."""
-
-    line_id: int
-    line: RequestLine
-    response_line_id: int | None
-
-
-class Facts(NamedTuple):
-    """What a URI and a task header say, whoever sent them."""
-
-    path: str
-    link: int
-    key: str | None
-    is_execution: bool
 
 
 class Place(NamedTuple):
@@ -90,7 +72,6 @@ class _Seconds(dict[int, str]):
 
 
 _second = _Seconds()
-_facts: dict[tuple[str, str], Facts] = {}
 
 
 def timestamp(us: int) -> str:
@@ -100,37 +81,7 @@ def timestamp(us: int) -> str:
 
 def escape(text: str) -> str:
     """Text as a column in the text format of COPY."""
-    return text.translate(_ESCAPES)
-
-
-def merged(pair: Pair) -> Whole:
-    """The two lines of one request as one, each field from the line that has it; the time is the request's."""
-    request, response, request_id, response_id = pair
-    if request is None or response is None:
-        line_id = request_id if request_id is not None else response_id
-        return Whole(line_id, request or response, response_id)  # type: ignore[arg-type]  # one of them is there
-    if request[1] == response[1] and request[_ASKED] == response[_ASKED] and request[_TARGET] == response[_TARGET]:
-        return Whole(request_id, response, response_id)  # type: ignore[arg-type]
-    fields = [mine if mine not in ("", None) else other for mine, other in zip(response, request, strict=True)]
-    line = RequestLine(*fields)._replace(ts_us=request.ts_us, suspect=request.suspect or response.suspect)
-    # Two keys that differ: somebody wrote one of them into a line that is not his
-    if {link_key(one) for one in (request, response)} - {None} != {link_key(line)} - {None}:
-        line = line._replace(suspect=True)
-    return Whole(request_id, line, response_id)  # type: ignore[arg-type]
-
-
-def facts_of(line: RequestLine) -> Facts:
-    """Path and link of a line; kept, because URIs repeat. A suspect line has the path alone."""
-    if line.suspect:
-        return Facts(path_template(line.uri), Link.NONE, None, False)
-    found = _facts.get((line.uri, line.task))
-    if found is None:
-        kind, key = link_key(line) or (Link.NONE, None)
-        if len(_facts) > _MOST_KEPT:
-            _facts.clear()
-        found = Facts(path_template(line.uri), int(kind), key, line.uri.startswith("/execution/"))
-        _facts[line.uri, line.task] = found
-    return found
+    return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
 
 
 class Batch:
@@ -145,10 +96,10 @@ class Batch:
         lines = [whole[1] for whole in wholes]
         self.endpoints = names.endpoints(group_id, {names.Virtual(*line[3:6]) for line in lines})
         self.places = self._places(group_id, lines)
-        self.paths = names.texts(names.PATH, {fact[0] for fact in self.facts})
+        self.paths = names.texts(names.PATH, {fact.path for fact in self.facts})
         self.agents = names.texts(names.AGENT, {line[22] for line in lines})
         self.clients = names.texts(names.CLIENT, {line[7] for line in lines})
-        self.keys = names.try_keys(scope, {fact[2] for fact in self.facts if fact[2] is not None})
+        self.keys = names.try_keys(scope, {fact.key for fact in self.facts if fact.key is not None})
 
     def _places(self, group_id: int, lines: list[RequestLine]) -> dict[tuple[object, ...], Place]:
         wanted = {(line[3], line[4], line[5], line[6], line[9], line[10]) for line in lines}
@@ -183,9 +134,9 @@ class Batch:
                 minutes[endpoint_id, member_id, ts // 60_000_000].append(us)
             rows.append(
                 f"{whole[0]}\t{seconds[ts // 1_000_000]}{ts % 1_000_000:06d}+00\t{null if us is None else us}\t"
-                f"{null if size is None else size}\t{columns}\t{links[fact]}\t{clients[client]}\t{agents[whole[1][22]]}\t"
-                f"{null if client_port is None else client_port}\t{null if status is None else status}\t"
-                f"{_method[method]}\t{end}"
+                f"{null if size is None else size}\t{columns}\t{links[fact]}\t{clients[client]}\t"
+                f"{agents[whole[1][22]]}\t{null if client_port is None else client_port}\t"
+                f"{null if status is None else status}\t{_method[method]}\t{end}"
             )
             if len(rows) >= BLOCK_ROWS:
                 yield "".join(rows).encode()
@@ -196,7 +147,7 @@ class Batch:
         """Try key, path and link as text, for each of the batch's facts."""
         paths, keys = self.paths, self.keys
         return {
-            fact: f"{keys[fact[2]] if fact[2] is not None else null}\t{paths[fact[0]]}\t{fact[1]}"
+            fact: f"{keys[fact.key] if fact.key is not None else null}\t{paths[fact.path]}\t{fact.link}"
             for fact in set(self.facts)
         }
 
@@ -224,25 +175,28 @@ class Batch:
             line.correlation_id,
             trace_id(line.traceparent) or "",
             line.task,
-            "\n".join(raw[pk] for pk in ids),
         )
+        messages = "\\n".join(map(escape, "\n".join(raw[pk] for pk in ids)[:LONGEST_RAW].split("\n")))
         start = f"{line_id}\t{timestamp(line.ts_us)}\t{null if response_id is None else response_id}\t{endpoint_id}\t"
-        return start + "\t".join(escape(text[:LONGEST_RAW]) for text in texts) + "\n"
+        return start + "\t".join(map(escape, texts)) + f"\t{messages}\n"
 
     def learned(self) -> tuple[dict[int, set[str]], set[int], dict[str, int]]:
         """What the lines teach: hosts by endpoint, endpoints of the Execution API, and tries by trace id."""
         hosts: dict[int, set[str]] = defaultdict(set)
-        for virtual, host in {(names.Virtual(*line[3:6]), line[16]) for _, line, _ in self.wholes if not line[23]}:
+        for *virtual, host in {(*line[3:6], line[16]) for _, line, _ in self.wholes if not line[23]}:
             if host:
-                hosts[self.endpoints[virtual]].add(host.lower())
-        execution: set[int] = set()
+                hosts[self.endpoints[names.Virtual(*virtual)]].add(host.lower())
+        both = zip(self.wholes, self.facts, strict=True)
+        calls = {(*whole[1][3:6], whole[1][22]) for whole, fact in both if fact.is_execution}
+        execution = {
+            self.endpoints[names.Virtual(*virtual)] for *virtual, agent in calls if agent.startswith(WORKERS_AGENT)
+        }
+        both = zip(self.wholes, self.facts, strict=True)
+        # Without the last part, which differs from call to call
+        parents = {(whole[1][19][:36], fact.key) for whole, fact in both if fact.key is not None and whole[1][19]}
         traces: dict[str, int] = {}
-        for whole, fact in zip(self.wholes, self.facts, strict=True):
-            line = whole[1]
-            if fact[3] and line[22].startswith("apache-airflow-task-sdk/"):
-                execution.add(self.endpoints[names.Virtual(*line[3:6])])
-            if line[19] and fact[2] is not None and len(fact[2]) == 36:
-                trace = trace_id(line[19])
-                if trace:
-                    traces.setdefault(names.scoped_key(self.scope, trace), self.keys[fact[2]])
+        for parent, key in sorted(parents):
+            trace = trace_id(f"{parent}{'0' * 16}-00") if len(key) == len(parent) == 36 else None
+            if trace:
+                traces.setdefault(names.scoped_key(self.scope, trace), self.keys[key])
         return hosts, execution, traces

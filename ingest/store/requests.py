@@ -25,7 +25,8 @@ from ingest.parsers.f5_request_log import Template, parse, parse_with
 from ingest.records import Reject, RequestLine
 from ingest.store import feeds, names, rollups
 from ingest.store.feeds import LONGEST_RAW, Rejected
-from ingest.store.request_rows import DETAIL_COLUMNS, REQUEST_COLUMNS, Batch, Whole, facts_of, merged
+from ingest.store.request_facts import Whole, facts_of, merged
+from ingest.store.request_rows import DETAIL_COLUMNS, REQUEST_COLUMNS, Batch
 from ingest.store.rollups import roll_hours
 
 __all__ = ["Counts", "expire_halves", "roll_hours", "save_lines"]

@@ -1,0 +1,91 @@
+"""What one request's lines say before any name is looked up: both as one, the path, and the try they name exactly."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ingest.pairing import Pair
+from ingest.parsers.f5_request_log import link_key, path_template
+from ingest.records import Link, RequestLine
+
+_MOST_KEPT = 100_000
+# What lies at these places of a RequestLine is the same in both lines of a request, where both templates log it.
+_TARGET, _ASKED = slice(2, 9), slice(15, 24)
+_new = tuple.__new__
+
+
+class Whole(NamedTuple):
+    """One request, ready to be stored: its identity, its merged line, and the line id of its response."""
+
+    line_id: int
+    line: RequestLine
+    response_line_id: int | None
+
+
+class Facts:
+    """What a URI and a task header say, whoever sent them. Compared by identity, which is fast in a dict."""
+
+    __slots__ = ("is_execution", "key", "link", "path")
+
+    def __init__(self, path: str, link: Link, key: str | None, is_execution: bool) -> None:
+        self.path = path
+        self.link = int(link)
+        self.key = key
+        self.is_execution = is_execution
+
+
+_NOTHING = RequestLine(
+    *("request", 0, "", "", "", None, "", "", None, "", None, "", None, None, None),
+    *("", "", "", "", "", "", "", "", False),
+)
+
+
+class _ByUri(dict[str, Facts]):
+    """URIs repeat: heartbeats, the items of a list."""
+
+    def __missing__(self, uri: str) -> Facts:
+        if len(self) > _MOST_KEPT:
+            self.clear()
+        link, key = link_key(_NOTHING._replace(uri=uri)) or (Link.NONE, None)
+        found = self[uri] = Facts(path_template(uri), link, key, uri.startswith("/execution/"))
+        return found
+
+
+class _ByHeader(dict[tuple[str, str], Facts]):
+    """Facts of a path that names no try, called with this X-Airflow-Task."""
+
+    def __missing__(self, at: tuple[str, str]) -> Facts:
+        if len(self) > _MOST_KEPT:
+            self.clear()
+        path, task = at
+        link, key = link_key(_NOTHING._replace(task=task)) or (Link.NONE, None)
+        found = self[at] = Facts(path, link, key, path.startswith("/execution/"))
+        return found
+
+
+_by_uri = _ByUri()
+_by_header = _ByHeader()
+
+
+def facts_of(line: RequestLine) -> Facts:
+    """Path and link of a line, those of `link_key`: the UUID in the path beats the header, a suspect line has none."""
+    found = _by_uri[line[17]]
+    if line[23]:
+        return Facts(found.path, Link.NONE, None, False)
+    return found if found.key is not None or not line[20] else _by_header[found.path, line[20]]
+
+
+def merged(pair: Pair) -> Whole:
+    """The two lines of one request as one, each field from the line that has it; the time is the request's."""
+    request, response, request_id, response_id = pair
+    if request is None or response is None:
+        line_id = request_id if request_id is not None else response_id
+        return Whole(line_id, request or response, response_id)  # type: ignore[arg-type]  # one of them is there
+    if request[1] == response[1] and request[_ASKED] == response[_ASKED] and request[_TARGET] == response[_TARGET]:
+        return _new(Whole, (request_id, response, response_id))
+    fields = [mine if mine not in ("", None) else other for mine, other in zip(response, request, strict=True)]
+    line = RequestLine(*fields)._replace(ts_us=request.ts_us, suspect=request.suspect or response.suspect)
+    # Two keys that differ: somebody wrote one of them into a line that is not his
+    if {link_key(one) for one in (request, response)} - {None} != {link_key(line)} - {None}:
+        line = line._replace(suspect=True)
+    return Whole(request_id, line, response_id)  # type: ignore[arg-type]
