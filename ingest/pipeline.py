@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from ingest import airflow_feed, incidents, judging, leases, partitions
-from ingest.models import Batch, Feed, Slot
+from ingest import airflow_feed, incidents, judging, leases, partitions, snapshot_feed
+from ingest.models import Airflow, Batch, Feed, Slot
 from ingest.sources import spool
 from ingest.sources.http import SourceRefused, SourceUnavailable, back_off_s
 from ingest.store import f5, feeds, requests, rollups
+from ingest.store.bind import bind_forgotten
 from ingest.store.feeds import Counts
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ def ingest(feed: Feed, epoch: int) -> int:
     try:
         if feed.kind == Feed.Kind.AIRFLOW_API:
             return airflow_feed.read(feed, epoch, TURN_S)
+        if feed.kind == Feed.Kind.F5_ICONTROL:
+            return snapshot_feed.read(feed, epoch)
         return read_spool(feed, epoch, TURN_S)
     except SourceRefused as error:
         _failed(feed, epoch, Feed.State.REFUSED, error.sentence, REFUSED_FOR)
@@ -138,6 +141,8 @@ def correlate(now: datetime, limit: int = JUDGE_AT_ONCE) -> int:
     for feed in live.select_related("device"):
         if feed.complete_to:
             requests.expire_halves(feed, feed.complete_to)
+    for airflow in Airflow.objects.filter(tries__judge=True, tries__ti_id=None).distinct():
+        bind_forgotten(airflow)
     judged = judging.judge_pending(now, limit)
     incidents.update_all(now)
     return judged

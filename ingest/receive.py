@@ -71,7 +71,8 @@ class Frames:
 
     def feed(self, data: bytes) -> list[tuple[bytes, bool]]:
         """The messages that are whole by now, each with whether it was cut."""
-        held, pos, out = self._held + data, 0, []
+        out: list[tuple[bytes, bool]] = []
+        held, pos = self._held + data, 0
         while pos < len(held):
             if self._skip:
                 step = min(self._skip, len(held) - pos)

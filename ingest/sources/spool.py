@@ -106,9 +106,9 @@ def waiting(globs: Sequence[str], known: Iterable[File], *, final: bool = False)
         old = latest.get(fingerprint)
         # While it is being packed or copied, the whole one counts; equal ones: the one that is known.
         best = max(same, key=lambda seen: (not seen.packed, seen.size, old is not None and seen.inode == old.inode))
-        file = _now(best, old)
-        if file:
-            found.append((file, best))
+        now = _now(best, old)
+        if now:
+            found.append((now, best))
     return sorted(found, key=lambda pair: (pair[1].mtime, pair[1].path))
 
 

@@ -48,7 +48,9 @@ def test_a_shifted_capture_keeps_its_own_lines() -> None:
     assert detail.raw.split("\n")[0] in rawlines.read([detail.line_id])[detail.line_id]
 
 
-@pytest.mark.parametrize("missing", ["airflow/task_logs", "airflow/seen.jsonl", "f5/icontrol", "f5/ltm.log", "f5/audit.log"])
+@pytest.mark.parametrize(
+    "missing", ["airflow/task_logs", "airflow/seen.jsonl", "f5/icontrol", "f5/ltm.log", "f5/audit.log"]
+)
 def test_a_capture_may_lack_a_part(tmp_path: Path, missing: str) -> None:
     folder = tmp_path / "lab1"
     shutil.copytree(CAPTURES / "lab1", folder)
@@ -75,3 +77,18 @@ def test_broken_json_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="cannot be read"):
         call_command("replay", folder)
     assert not Feed.objects.exists()
+
+
+def test_the_uuids_that_rest_forgot_are_found_by_time(tmp_path: Path) -> None:
+    folder = tmp_path / "lab1"
+    shutil.copytree(CAPTURES / "lab1", folder)
+    shutil.rmtree(folder / "airflow" / "task_logs")
+    seen = folder / "airflow" / "seen.jsonl"
+    shown = [json.loads(line)["ti"] for line in seen.read_text().splitlines()]
+    seen.unlink()
+    names = ("dag_id", "dag_run_id", "task_id", "map_index", "try_number")
+    truth = {tuple(ti[name] for name in names): ti["id"] for ti in shown}
+    replay.replay(folder, wait=True)
+    found = Try.objects.filter(ti_id_from="history")
+    said = {(row.dag_id, row.run_id, row.task_id, row.map_index, row.try_number): str(row.ti_id) for row in found}
+    assert len(said) == 20 and said.items() <= truth.items()
