@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -54,19 +55,25 @@ def population(asked: Filter, scope: Scope) -> Population:
 
 
 @reading()
-def preceding(at: datetime, minutes: int = 30, limit: int = 50) -> tuple[ActionRow, ...]:
-    """What people did on both layers before an instant, newest first (airf5's own actions left out)."""
-    return between(at - timedelta(minutes=minutes), at, limit=limit)
+def preceding(at: datetime, sources: Sequence[str], minutes: int = 30, limit: int = 50) -> tuple[ActionRow, ...]:
+    """What people did on both layers before an instant, newest first (airf5's own actions left out).
+
+    Each layer has its own limit: a busy Airflow's triggers must not push the one change on F5 off the list.
+    """
+    start = at - timedelta(minutes=minutes)
+    found = [action for layer in ("f5", "airflow") for action in between(start, at, (layer,), limit, sources)]
+    return tuple(sorted(found, key=lambda action: (action.at, action.id), reverse=True))
 
 
 @reading()
 def between(
-    start: datetime, end: datetime, layers: tuple[str, ...] = ("airflow", "f5"), limit: int = 50
+    start: datetime, end: datetime, layers: Sequence[str] = ("airflow", "f5"), limit: int = 50, sources: Sequence[str] = ()
 ) -> tuple[ActionRow, ...]:
     """What people changed, newest first; Airflow's machine-made events (a task ran) are left out."""
-    found = UserAction.objects.filter(at__gte=start, at__lt=end, layer__in=layers).exclude(
-        Q(tool="task") | Q(verb__in=MACHINE_VERBS)
-    )
+    found = UserAction.objects.filter(at__gte=start, at__lt=end, layer__in=layers)
+    if sources:
+        found = found.filter(source__in=sources)
+    found = found.exclude(Q(tool="task") | Q(verb__in=MACHINE_VERBS))
     return tuple(row(one) for one in found.order_by("-at", "-id")[:limit])
 
 

@@ -149,10 +149,17 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
         events=health_events.between(row.start - timedelta(minutes=5), end, _ids(row.endpoint_id), pools),
         requests=tuple(request for request in seen if request.at >= row.start),
         requests_total=requests.counted(row.endpoint_id, row.start, end) if row.endpoint_id else 0,
-        reach=_reach(row, hit, others, scope), noise=_noise(row, end, incident_id, scope),
-        preceded=audit.preceding(row.start), before=_before(incident_id, row, now),
+        reach=_reach(row, hit, others, scope), noise=_noise(row, end, {one.airflow for one in hit}, scope),
+        preceded=audit.preceding(row.start, _sources(row, hit)), before=_before(incident_id, row, now),
         notes=_notes(incident_id), merged=_merged(incident_id),
     )  # fmt: skip
+
+
+def _sources(row: IncidentRow, hit: Sequence[TryRow]) -> list[str]:
+    """Whose actions can matter: the devices of its group, and the Airflows that were hit (all, where none was)."""
+    devices = models.Device.objects.filter(group__name=row.device_group).values_list("name", flat=True)
+    airflows = {one.airflow for one in hit} or set(models.Airflow.objects.values_list("name", flat=True))
+    return [*devices, *airflows]
 
 
 def _notes(incident_id: int) -> tuple[NoteRow, ...]:
@@ -249,11 +256,12 @@ def _untouched(row: IncidentRow) -> tuple[str, ...]:
     return tuple(free.order_by("name").values_list("name", flat=True)[:50])
 
 
-def _noise(row: IncidentRow, end: datetime, incident_id: int, scope: Scope) -> int:
+def _noise(row: IncidentRow, end: datetime, airflows: set[str], scope: Scope) -> int:
     """Tries that failed in the same time for other reasons."""
     found = models.Try.objects.filter(narrow.in_scope(scope), end_at__gte=row.start, end_at__lt=end)
+    found = found.filter(airflow__name__in=airflows) if airflows else found
     judged = found.filter(verdict__isnull=False, verdict__slow=False)
-    return judged.exclude(verdict__incident_id=incident_id).count()
+    return judged.exclude(verdict__incident_id=row.id).count()
 
 
 def _before(incident_id: int, row: IncidentRow, now: datetime) -> tuple[IncidentRow, ...]:

@@ -120,7 +120,7 @@ def one(try_id: int, scope: Scope) -> TryPage | None:
         row=try_row(found), judgement=judgement(verdict) if verdict else None, requests=joined,
         log=log.facts if log else None, log_state=found.log_state, ti_id_from=found.ti_id_from, path=found.path,
         rendered=found.rendered, history=tuple(_history(found.id)), siblings=tuple(_siblings(found)),
-        members=answers.of_endpoint(endpoint, start, end) if endpoint else (),
+        members=_members(endpoint, verdict.bad_at or found.end_at or end) if endpoint else (),
         incident=incidents[0] if incidents else None, normal_s=_normal(found),
     )  # fmt: skip
 
@@ -136,6 +136,11 @@ def window(one: Any) -> tuple[datetime, datetime]:
     """The time in which a try's requests can lie."""
     first = one.queued_at or one.start_at or one.seen_at
     return first - SLACK, (one.end_at or one.seen_at) + SLACK
+
+
+def _members(endpoint_id: int, at: datetime) -> tuple[MemberAnswers, ...]:
+    """What all members answered around the deciding request."""
+    return answers.of_endpoint(endpoint_id, at - timedelta(minutes=1), at + timedelta(minutes=1))
 
 
 def judgement(verdict: Any) -> Judgement:

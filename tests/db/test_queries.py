@@ -1,0 +1,314 @@
+"""The reads: what they find, that a walk sees each row once, and that they ask a fixed number of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.db.utils import InternalError
+from django.test.utils import CaptureQueriesContext
+
+from airf5.accounts.roles import EVERYTHING, Scope
+from dashboards.filters import Filter, FilterError
+from dashboards.lists import SUBJECTS
+from dashboards.queries import audit, dags, endpoints, freshness, health_events, incidents, overview, requests, tries
+from dashboards.queries import now as now_queries
+from dashboards.queries.database import reading
+from ingest import models
+from ingest.records import Outcome
+from tests import world
+from tests.world import NOW
+
+
+def asked(listing: str, **query: str) -> Filter:
+    return Filter.from_query(query, NOW, listing)
+
+
+def walk(slug: str, **query: str) -> list[Any]:
+    """All rows of a list, by its pages."""
+    subject = SUBJECTS[slug]
+    page_of, rows = asked(subject.listing, **query), []
+    while True:
+        page = subject.read(page_of, EVERYTHING, NOW)
+        rows += page.rows
+        if not page.next:
+            return rows
+        page_of = page_of.page_after(page.next)
+
+
+def statements(call: Callable[[], Any]) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as caught:
+        call()
+    return len(caught)
+
+
+@pytest.mark.parametrize("sort", ["-queued", "queued", "-duration"])
+def test_a_walk_over_tries_of_one_instant_sees_each_once(sort: str) -> None:
+    made = {world.a_try().pk for _ in range(23)}
+    rows = walk("tries", limit="5", sort=sort)
+    assert len(rows) == 23
+    assert {row.id for row in rows} == made
+
+
+def test_a_walk_over_requests_sees_each_once_across_slices() -> None:
+    endpoint = world.a_route()
+    times = [NOW - timedelta(minutes=minutes) for minutes in (1, 1, 1, 4, 5, 6, 16, 59)]
+    made = {world.a_request(endpoint, at).line_id for at in times}
+    rows = walk("requests", limit="2")
+    assert len(rows) == len(made)
+    assert {row.line_id for row in rows} == made
+    assert [row.at for row in rows] == sorted((row.at for row in rows), reverse=True)
+
+
+@pytest.mark.parametrize("sort", ["dag", "-dag", "-tries", "-failed", "-p95", "-times_normal"])
+def test_a_walk_over_dags_sees_each_once(sort: str) -> None:
+    for number in range(7):
+        world.a_try(f"dag_{number}")
+    assert sorted(row.dag_id for row in walk("dags", limit="2", sort=sort)) == [f"dag_{number}" for number in range(7)]
+
+
+@pytest.mark.parametrize("slug", [slug for slug in SUBJECTS if slug not in ("dags",)])
+def test_a_cursor_of_something_else_is_refused(slug: str) -> None:
+    world.a_feed()
+    world.a_route()
+    for cursor in ("x", "WyJhIl0", "W1tdXQ", "é", "WyItYXQiLCJ4IiwxXQ"):
+        with pytest.raises(FilterError):
+            SUBJECTS[slug].read(asked(SUBJECTS[slug].listing, after=cursor), EVERYTHING, NOW)
+
+
+def test_a_try_that_began_before_the_window_and_runs_is_shown() -> None:
+    running = world.a_try(at=NOW - timedelta(hours=30), end_at=None, state="running")
+    ended = world.a_try(at=NOW - timedelta(hours=30), end_at=NOW - timedelta(hours=29))
+    shown = {row.id for row in walk("tries")}
+    assert running.pk in shown
+    assert ended.pk not in shown
+
+
+def test_tries_are_found_by_the_route_of_their_requests_and_of_their_verdict() -> None:
+    orders, reports = world.a_route("orders"), world.a_route("reports")
+    by_request, by_verdict, other = world.a_try(), world.a_try(), world.a_try()
+    world.a_request(orders, of=by_request)
+    world.a_request(reports, of=other)
+    world.a_verdict(by_verdict, endpoint=orders, f5_pool=orders.f5_pool)
+    for query in ({"f5_pool": "pool_orders"}, {"endpoint": "/Common/vs_orders"}, {"endpoint": "vs_ord*"}):
+        assert {row.id for row in walk("tries", **query)} == {by_request.pk, by_verdict.pk}
+
+
+def test_requests_are_found_by_dag_and_by_airflow_pool() -> None:
+    endpoint = world.a_route()
+    mine = world.a_request(endpoint, of=world.a_try("mine", airflow_pool="slow"))
+    world.a_request(endpoint, of=world.a_try("other"))
+    world.a_request(endpoint)
+    for query in ({"dag": "mine"}, {"dag": "mi*"}, {"airflow_pool": "slow"}):
+        assert [row.line_id for row in walk("requests", **query)] == [mine.line_id]
+
+
+def test_failed_requests_are_those_without_an_answer_or_with_5xx() -> None:
+    endpoint = world.a_route()
+    bad = {world.a_request(endpoint, outcome=kind).line_id for kind in (Outcome.SERVER_ERROR, Outcome.UNANSWERED)}
+    world.a_request(endpoint, outcome=Outcome.CLIENT_ERROR)
+    world.a_request(endpoint)
+    assert {row.line_id for row in walk("requests", state="failed")} == bad
+
+
+HOSTILE = ("'; drop table ingest_try; --", "%", "$_", "\\", "(", "[a", "é\u4e2d", "$1", "{1,99999}", "x" * 298)
+
+
+@pytest.mark.parametrize("slug", list(SUBJECTS))
+def test_hostile_values_find_nothing_and_break_nothing(slug: str) -> None:
+    world.a_request(world.a_route(), of=world.a_try())
+    subject = SUBJECTS[slug]
+    for value in HOSTILE:
+        for field in ("dag", "f5_pool", "endpoint", "airflow_pool", "airflow"):
+            for text in (value, f"*{value}*"):
+                assert subject.read(asked(subject.listing, **{field: text}), EVERYTHING, NOW).rows == (), (field, text)
+
+
+@pytest.mark.parametrize("slug", list(SUBJECTS))
+def test_more_rows_do_not_ask_more_statements(slug: str) -> None:
+    subject = SUBJECTS[slug]
+
+    def read() -> Any:
+        return subject.read(asked(subject.listing), EVERYTHING, NOW)
+
+    _one_of_each(1)
+    read()
+    before = statements(read)
+    _one_of_each(8)
+    assert statements(read) <= before
+
+
+def _one_of_each(times: int) -> None:
+    for number in range(times):
+        endpoint = world.a_route(f"r{number}")
+        tried = world.a_try(f"dag_{number}", state="failed")
+        incident = world.an_incident(endpoint)
+        world.a_verdict(tried, endpoint=endpoint, incident=incident)
+        world.a_request(endpoint, of=tried, outcome=Outcome.UNANSWERED)
+        world.an_action()
+        feed = models.Feed.objects.filter(name=f"feed{number}").first() or world.a_feed(f"feed{number}")
+        batch = models.Batch.objects.create(feed=feed, at=NOW - timedelta(minutes=1), read=1, rows=0, rejected=1)
+        models.Reject.objects.create(feed=feed, batch=batch, at=batch.at, reason="no time", raw="x")
+
+
+def test_pages_ask_a_fixed_number_of_statements() -> None:
+    calls: dict[str, Callable[[], Any]] = {
+        "overview": lambda: overview.overview(asked("overview"), EVERYTHING, NOW),
+        "now": lambda: now_queries.now_page(asked("now"), EVERYTHING, NOW),
+        "endpoints": lambda: endpoints.pages(asked("endpoints"), EVERYTHING, NOW),
+    }
+    _one_of_each(2)
+    before = {name: statements(call) for name, call in calls.items()}
+    _one_of_each(6)
+    assert {name: statements(call) for name, call in calls.items()} == before
+
+
+def test_the_overview_says_how_far_the_answer_reaches() -> None:
+    world.a_request(world.a_route(), of=world.a_try())
+    world.a_try()
+    world.a_try(end_at=None, state="running")
+    page = overview.overview(asked("overview"), EVERYTHING, NOW)
+    assert (page.coverage.tries, page.coverage.crossing, page.coverage.no_path, page.coverage.unknown) == (3, 1, 1, 1)
+    assert page.coverage.sentence.startswith("Of 3 tries 1 cross F5 and can be judged; 1 have no path through it")
+
+
+def test_the_strip_has_sixty_cells_and_a_lane_for_what_no_endpoint_is_in() -> None:
+    endpoint = world.a_route()
+    world.a_request(endpoint, NOW - timedelta(seconds=20), outcome=Outcome.UNANSWERED)
+    world.a_verdict(world.a_try(state="failed"), culprit="task", cause="task_error")
+    page = overview.overview(asked("overview"), EVERYTHING, NOW)
+    lane, own = page.lanes
+    assert (len(lane.cells), lane.cells[-2].failed, lane.cells[-2].requests) == (60, 1, 1)
+    assert (own.endpoint_id, sum(cell.task for cell in own.cells)) == (None, 1)
+    assert [one.dag_id for one in page.not_f5] == ["orders_sync"]
+
+
+def test_an_incident_has_its_tries_good_requests_and_what_came_before() -> None:
+    endpoint = world.a_route()
+    incident = world.an_incident(endpoint)
+    lost = world.a_try(state="failed", at=incident.start)
+    world.a_verdict(lost, endpoint=endpoint, incident=incident)
+    world.a_request(endpoint, incident.start + timedelta(seconds=1), of=lost, outcome=Outcome.UNANSWERED)
+    world.a_request(endpoint, incident.start + timedelta(seconds=2), of=world.a_try(at=incident.start))
+    change = world.an_action(incident.start - timedelta(minutes=5), source="bigip-1")
+    for number in range(60):
+        world.an_action(incident.start - timedelta(minutes=1), layer="airflow", source="prod", verb=f"trigger{number}")
+    page = incidents.one(incident.pk, EVERYTHING, NOW)
+    assert page is not None
+    assert [row.outcome for row in page.requests] == ["unanswered", "ok"]
+    assert (page.reach.hit, page.reach.lost, [row.id for row in page.tries]) == (1, 1, [lost.pk])
+    assert change.pk in {action.id for action in page.preceded}
+    assert incidents.one(0, EVERYTHING, NOW) is None
+
+
+def test_a_member_is_what_its_last_event_before_the_window_said() -> None:
+    endpoint = world.a_route(members=1)
+    member = models.Member.objects.get()
+    device = models.Device.objects.get()
+    for minutes, state in ((90, "down"), (30, "up"), (10, "forced_disabled"), (5, "down")):
+        models.HealthEvent.objects.create(
+            device=device, at=NOW - timedelta(minutes=minutes), kind="member", state=state, member=member,
+            f5_pool=endpoint.f5_pool, object=member.name,
+        )  # fmt: skip
+    (track,) = health_events.tracks([endpoint.f5_pool_id], NOW - timedelta(hours=1), NOW)
+    assert [span.state for span in track.spans] == ["down", "up", "disabled", "down"]
+    assert (track.spans[0].start, track.spans[-1].end) == (NOW - timedelta(hours=1), NOW)
+
+
+def test_a_latency_is_that_of_the_summed_minutes() -> None:
+    endpoint = world.a_route()
+    for minutes in (1, 2):
+        world.a_minute(endpoint, NOW - timedelta(minutes=minutes), [10_000] * 9 + [2_000_000])
+    (row,) = walk("endpoints")
+    assert row.requests == 20
+    assert 8_000 < row.p50_us < 12_000
+    assert row.p99_us > 1_500_000
+
+
+def test_the_watermark_is_the_smallest_of_the_feeds_that_are_needed() -> None:
+    world.a_feed()
+    world.a_feed("ltm", "f5_ltm", complete_to=NOW - timedelta(minutes=10))
+    world.a_feed("audit", "f5_audit", complete_to=NOW - timedelta(hours=10))
+    fresh = freshness.watermark(NOW)
+    assert fresh.sentence == "Log data complete to 11:50:00 UTC"
+    assert (fresh.waits_for, fresh.state, fresh.behind_s) == ("ltm", "late", 600.0)
+
+
+def test_nothing_arrived_is_said_and_is_not_complete() -> None:
+    assert freshness.watermark(NOW).state == "empty"
+    world.a_feed(complete_to=None)
+    assert freshness.watermark(NOW).complete_to is None
+
+
+def test_the_time_of_a_dag_is_split_and_a_lost_try_is_lost_as_a_whole() -> None:
+    endpoint = world.a_route()
+    good = world.a_try(run_id="r")
+    world.a_request(endpoint, of=good, response_us=1_000_000)
+    bad = world.a_try(run_id="r", task_id="post", state="failed")
+    world.a_verdict(bad, endpoint=endpoint)
+    (row,) = walk("dags")
+    assert (row.split.own, row.split.lost) == (3.0, 4.0)
+    assert row.split.endpoints == {"/Common/vs_orders": 1.0}
+    page = dags.one("", "orders_sync", asked("dags"), EVERYTHING)
+    assert page is not None
+    assert {task.task_id: task.failed for task in page.tasks} == {"get": 0, "post": 1}
+    assert dags.one("", "nothing", asked("dags"), EVERYTHING) is None
+
+
+def test_a_try_has_its_siblings_requests_and_evidence() -> None:
+    endpoint = world.a_route()
+    first = world.a_try(run_id="r", state="failed")
+    second = world.a_try(run_id="r", try_number=2)
+    verdict = world.a_verdict(first, endpoint=endpoint, reasons=[{"for": False, "text": "0 of 4 elsewhere"}])
+    models.Evidence.objects.create(verdict=verdict, position=0, feed="f", kind="request", raw="line")
+    world.a_request(endpoint, of=first)
+    page = tries.one(first.pk, EVERYTHING)
+    assert page is not None and page.judgement is not None
+    assert [row.id for row in page.siblings] == [first.pk, second.pk]
+    assert (len(page.requests), page.judgement.evidence[0].raw, page.judgement.reasons[0].supports) == (
+        1,
+        "line",
+        False,
+    )
+
+
+def test_the_population_of_an_audit_names_layers_and_gaps() -> None:
+    feed = world.a_feed("audit", "f5_audit")
+    models.Gap.objects.create(feed=feed, start=NOW - timedelta(hours=2), end=NOW - timedelta(hours=1), reason="restart")
+    world.an_action()
+    world.an_action(layer="airflow", actor="ann", dag_id="x")
+    whole = audit.population(asked("audit"), EVERYTHING)
+    assert (whole.total, whole.layers, len(whole.gaps)) == (2, (("airflow", 1), ("f5", 1)), 1)
+    assert "2 user actions" in whole.sentence
+    assert [row.actor for row in walk("audit", f5_pool="/Common/pool_orders")] == ["admin"]
+    assert [row.actor for row in walk("audit", dag="x")] == ["ann"]
+
+
+def test_a_scope_hides_other_dags() -> None:
+    shown, hidden = world.a_try("mine"), world.a_try("other")
+    scope = Scope("viewer", frozenset({"mine"}))
+    assert [row.id for row in tries.listed(asked("tries"), scope).rows] == [shown.pk]
+    assert tries.one(hidden.pk, scope) is None
+    assert [row.dag_id for row in dags.listed(asked("dags"), scope).rows] == ["mine"]
+    assert requests.listed(asked("requests"), scope).rows == ()
+
+
+def test_the_read_side_cannot_write() -> None:
+    with pytest.raises(InternalError, match="read-only"), reading():
+        world.a_try()
+
+
+@pytest.mark.parametrize("name", ["answers", "dependents", "strip", "strip_exact", "splits", "dag_stats", "dag_runs"])
+def test_every_statement_can_be_planned(name: str) -> None:
+    from airf5.sql import load
+
+    window = {"start": NOW - timedelta(hours=1), "end": NOW, "now": NOW, "endpoints": [1], "cells": 60, "dags": ["x"],
+              "airflows": [1], "by_run": True, "by_task": True, "most": 5}  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {load(name)}", window)
+        assert cursor.fetchall()
