@@ -24,6 +24,11 @@ stamp="$(cat "$@" | cksum) $version $(pwd)"
 pins=''
 for file in "$@"; do pins="$pins -r $file"; done
 
+if ! command -v uv >/dev/null 2>&1 && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    say "this Python cannot make virtual environments: install python3-venv (Debian, Ubuntu), or uv, and try again."
+    exit 2
+fi
+
 rm -rf .venv
 say "making .venv with Python $version; this takes a minute the first time."
 if command -v uv >/dev/null 2>&1; then
@@ -31,10 +36,6 @@ if command -v uv >/dev/null 2>&1; then
     # shellcheck disable=SC2086
     VIRTUAL_ENV=$(pwd)/.venv uv pip install --quiet --require-hashes $pins
 else
-    "$python" -c 'import ensurepip, venv' 2>/dev/null || {
-        say "this Python cannot make virtual environments: install python3-venv (Debian, Ubuntu), or uv, and try again."
-        exit 2
-    }
     "$python" -m venv .venv
     # shellcheck disable=SC2086
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location --require-hashes $pins

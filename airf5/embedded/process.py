@@ -36,6 +36,7 @@ def spawn(
 
     Its own session keeps a Ctrl-C away from it. The kernel ties it to the calling thread: call this from the main one.
     """
+    log.touch(mode=0o600)
     with log.open("ab") as out:
         return subprocess.Popen(
             [str(arg) for arg in argv],
