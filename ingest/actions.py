@@ -8,7 +8,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from airf5.accounts import audit
-from ingest.models import Airflow, Device, DeviceGroup, Feed, Incident, IncidentNote
+from ingest.models import (
+    Airflow,
+    Device,
+    DeviceGroup,
+    Endpoint,
+    Feed,
+    Incident,
+    IncidentNote,
+    Request,
+    RequestDetail,
+    RequestHour,
+    RequestMinute,
+)
 
 LONGEST_NOTE = 10_000
 SECRETS = ("password", "token")
@@ -30,10 +42,11 @@ def configure_source(
     """Create or change one feed, with the Airflow or the device it belongs to.
 
     `config` of an Airflow: base_url, username, password or token (as env:NAME or file:/path), poll_s, options.
-    Of an F5 log: glob (a pattern or several), and of its device: group, hostname, utc_offset_s, makes_own_errors,
+    Of an F5 log: glob (a pattern or several); of a snapshot: folder; and of their
+    device: group, hostname, utc_offset_s, makes_own_errors,
     logs_requests.
     """
-    if kind not in (Feed.Kind.AIRFLOW_API, *SPOOLED):
+    if kind not in (Feed.Kind.AIRFLOW_API, Feed.Kind.F5_ICONTROL, *SPOOLED):
         raise Refused(f"{kind} is no kind of source that can be configured.")
     old = Feed.objects.select_for_update().filter(name=name).first()
     if old is not None and old.kind != kind:
@@ -121,3 +134,19 @@ def _incident(incident_id: int) -> Incident:
     if incident is None:
         raise Refused(f"There is no incident {incident_id}.")
     return incident
+
+
+@transaction.atomic
+def forget_capture(name: str, actor: str) -> None:
+    """Remove a replayed capture with all that was read and judged of it."""
+    feeds = list(Feed.objects.filter(capture=name).select_related("airflow", "device__group"))
+    if not name or not feeds:
+        raise Refused(f"There is no capture named {name}.")
+    groups = {feed.device.group for feed in feeds if feed.device}
+    endpoints = list(Endpoint.objects.filter(group__in=groups).values_list("pk", flat=True))
+    Incident.objects.filter(capture=name).delete()
+    for big in (Request, RequestDetail, RequestMinute, RequestHour):
+        big.objects.filter(endpoint_id__in=endpoints).delete()
+    for row in (*feeds, *{feed.airflow for feed in feeds if feed.airflow}, *groups):
+        row.delete()
+    audit.record(actor, "forget_capture", name)

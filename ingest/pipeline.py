@@ -114,6 +114,8 @@ def _at_the_end(feed: Feed, globs: Sequence[str]) -> dict[str, object]:
     now = timezone.now()
     problems = spool.unreadable(globs)
     known: dict[str, object] = {"message": "; ".join(problems)[:2000], "position_lag": 0}
+    if feed.kind in (Feed.Kind.F5_LTM, Feed.Kind.F5_AUDIT):
+        return known | _as_its_request_log(feed, problems)
     received = feed.cursor.get("received_to")
     if not received:
         return known
@@ -127,6 +129,23 @@ def _at_the_end(feed: Feed, globs: Sequence[str]) -> dict[str, object]:
     if silent and not problems:
         known["message"] = f"Nothing was received since {last:%Y-%m-%d %H:%M:%S} UTC."
     return known
+
+
+def _as_its_request_log(feed: Feed, problems: list[str]) -> dict[str, object]:
+    """How far a log that is silent by nature is complete: as far as the talking log of the same device.
+
+    Both come by the same way, so while requests arrive, no news of members is that nothing changed.
+    """
+    talking = Feed.objects.filter(device=feed.device_id, kind=Feed.Kind.F5_REQUEST, enabled=True, capture=feed.capture)
+    upto = talking.order_by("-complete_to").values_list("complete_to", flat=True).exclude(complete_to=None).first()
+    received = feed.cursor.get("received_to")
+    own = datetime.fromisoformat(received) if received else None
+    known: dict[str, object] = {"state": Feed.State.LATE if problems else Feed.State.OK, "last_ok_at": timezone.now()}
+    newest = max(filter(None, (upto, own, feed.complete_to)), default=None)
+    if newest is None:
+        return {}
+    feed.complete_from = feed.complete_from or newest
+    return known | {"complete_to": newest, "complete_from": feed.complete_from}
 
 
 def _failed(feed: Feed, epoch: int, state: str, sentence: str, wait: timedelta) -> None:

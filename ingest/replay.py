@@ -20,14 +20,15 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from ingest import incidents, judging, leases, models, partitions, pipeline
+from ingest import incidents, judging, leases, models, partitions, pipeline, snapshot_feed
 from ingest.capture import Capture, CaptureError, read_capture
 from ingest.models import Feed, Try, Verdict
-from ingest.parsers import f5_icontrol, times
-from ingest.store import airflow, f5, feeds, requests
+from ingest.parsers import times
+from ingest.store import airflow, feeds, requests
 from ingest.store.feeds import Counts
 
 LEASE_S = 900
+ENDED_BEFORE = timedelta(minutes=1)  # a capture shifted to now ends so long ago: all of it can be known
 F5_FILES = {"request": Feed.Kind.F5_REQUEST, "ltm": Feed.Kind.F5_LTM, "audit": Feed.Kind.F5_AUDIT}
 AIRFLOW_LISTS = {
     "version": "version",
@@ -88,7 +89,7 @@ def _read(folder: Path, shift_to_now: bool) -> tuple[Capture, str, Path]:
     now = timezone.now()
     name = f"{capture.name}-{now:%Y%m%dT%H%M%S}"
     lap = Feed.objects.filter(capture__startswith=f"{capture.name}-2").values("capture").distinct().count() + 1
-    shifted = _read_folder(folder, timedelta(seconds=math.floor((now - capture.end).total_seconds())), lap)
+    shifted = _read_folder(folder, timedelta(seconds=math.floor((now - ENDED_BEFORE - capture.end).total_seconds())), lap)
     target = Path(settings.AIRF5_HOME) / "captures" / name / "f5"
     target.mkdir(parents=True, exist_ok=True)
     for file, content in shifted.f5.items():
@@ -219,16 +220,8 @@ def _once(feed: Feed, epoch: int, content: Any, save: Any) -> Counts:
 
 def _icontrol(capture: Capture, feed: Feed) -> Counts:
     assert feed.device is not None
-    answers = capture.icontrol
-    states = f5_icontrol.parse_pools(answers.get("pool")) or f5_icontrol.parse_pool_members_stats(
-        answers.get("pool_members_stats")
-    )
-    servers = f5_icontrol.parse_virtuals(answers.get("virtual"))
-    at = f5_icontrol.parse_clock(answers.get("clock")) or capture.end
-    changed = f5.save_snapshot(feed.device, states, servers, at)
-    Feed.objects.filter(pk=feed.pk).update(last_row_at=at)
-    read = len(states) + len(servers)
-    return Counts(read=read, rows=changed, repeated=read - changed)
+    Feed.objects.filter(pk=feed.pk).update(last_row_at=capture.end)
+    return snapshot_feed.save(feed.device, capture.icontrol, capture.end)
 
 
 def _airflow_side(capture: Capture, feed: Feed) -> Counts:

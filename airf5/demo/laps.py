@@ -15,7 +15,7 @@ from pathlib import Path
 
 SLOT = timedelta(seconds=30)
 FIRST_LAP_AFTER = timedelta(minutes=5)
-LAP_EVERY = timedelta(minutes=40)
+LAP_EVERY = timedelta(hours=1)
 KEPT_LAPS = 50
 
 # Where in lab1 a lap begins (just before the first fault), ends, and where its first healthy runs begin.

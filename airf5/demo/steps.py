@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ DEVICE = "demo-bigip"
 AIRFLOW_USER = "airf5"
 USER = "demo"
 HOST = "127.0.0.1"
+RECORDING = "lab1"
+RETENTION = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ def places() -> Places:
         root=root,
         home=home,
         spool=Path(settings.AIRF5_SPOOL_DIR),
-        capture=root / "captures" / "lab1",
+        capture=root / "captures" / RECORDING,
         bind=str(getattr(settings, "AIRF5_BIND", HOST)),
         port=int(getattr(settings, "AIRF5_PORT", 8000)),
         syslog_port=int(settings.AIRF5_SYSLOG_PORT),
@@ -116,9 +119,32 @@ def register_sources(where: Places) -> None:
         "options": {"first_hours": 2},
     }
     configure_source("airflow_api", f"{AIRFLOW} API", AIRFLOW, None, api, USER)
+    # The recorded balancer was one that answers 502 to 504 itself
+    device = {"makes_own_errors": True, "hostname": "bigip-lab-1.example.net"}
+    snapshot = {"folder": str(where.capture / "f5" / "icontrol"), **device}
+    configure_source("f5_icontrol", f"{DEVICE} iControl snapshot", None, DEVICE, snapshot, USER)
     for kind, what in (("request", "request log"), ("ltm", "ltm log"), ("audit", "audit log")):
-        followed = {"glob": [str(where.spool / HOST / f"{kind}-*")]}
+        followed = {"glob": [str(where.spool / HOST / f"{kind}-*")], **device}
         configure_source(f"f5_{kind}", f"{DEVICE} {what}", None, DEVICE, followed, USER)
+
+
+def recording_is_due() -> bool:
+    """Whether the page would be empty: nothing was told in the last hour, by an earlier start or by a lap."""
+    from ingest.models import Verdict
+
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    return not Verdict.objects.filter(try_row__end_at__gte=hour_ago, culprit="route").exists()
+
+
+def forget_old_recordings() -> None:
+    """What the demo keeps is a day: recordings read by earlier starts go."""
+    from ingest.actions import forget_capture
+    from ingest.models import Feed
+
+    day_ago = datetime.now(UTC) - RETENTION
+    old = Feed.objects.filter(capture__startswith=f"{RECORDING}-2", complete_to__lt=day_ago)
+    for name in sorted(set(old.values_list("capture", flat=True))):
+        forget_capture(name, USER)
 
 
 def programs(where: Places, airflow_password: str) -> list[Program]:
@@ -161,4 +187,6 @@ def web_command(where: Places) -> list[str]:
 def child_environment(where: Places, extra: Mapping[str, str]) -> dict[str, str]:
     """What the children need to find the project and the services."""
     path = os.pathsep.join(filter(None, (str(where.root), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, **extra, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    days = str(RETENTION.days)
+    kept = {f"AIRF5_RETENTION_{what}_DAYS": days for what in ("REQUESTS", "MINUTES", "HOURS", "AUDIT")}
+    return {**os.environ, **kept, **extra, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}

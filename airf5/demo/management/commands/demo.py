@@ -53,12 +53,13 @@ class Command(BaseCommand):
             steps.make_user(password)
             steps.register_sources(where)
             laps.begin(where.home, datetime.now(UTC))
-        if not options["no_replay"]:
+        if not options["no_replay"] and steps.recording_is_due():
+            steps.forget_old_recordings()
             with self.step("Reading the recording (12 minutes, 2,159 requests, 240 tries) and judging it"):
                 self.replay(where, environment)
         logs = where.home / "demo" / "logs"
         programs = steps.programs(where, airflow_password)
-        supervisor = Supervisor(programs, logs, environment, self.say, tick=lambda: self.start_due_lap(where))
+        supervisor = Supervisor(programs, logs, environment, self.say, tick=lambda: self.tick(where))
         with self.step("Starting web, worker, beat, receiver, the replayed Airflow and the replayed BIG-IP"):
             supervisor.start()
             if not answers(where.url, PAGE_WAIT_S):
@@ -81,6 +82,15 @@ class Command(BaseCommand):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise CommandError(f"The recording could not be read:\n{done.stderr[-2000:]}")
+
+    def tick(self, where: steps.Places) -> None:
+        """Twice a second: services that died are started again where they were, and the next lap when it is due."""
+        try:
+            embedded.ensure(database=True, broker=True)
+        except embedded.EmbeddedError as error:
+            self.say(f"A service could not be started again, trying on: {error}")
+            return
+        self.start_due_lap(where)
 
     def start_due_lap(self, where: steps.Places) -> None:
         """Start the next lap when its time has come."""

@@ -1,0 +1,50 @@
+"""One look at an iControl snapshot: stored when it differs from the last one."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from ingest import leases
+from ingest.models import Device, Feed
+from ingest.parsers import f5_icontrol as parser
+from ingest.sources import f5_icontrol
+from ingest.store import f5, feeds
+from ingest.store.feeds import Counts
+
+LOOK_EVERY = timedelta(seconds=30)
+
+
+def read(feed: Feed, epoch: int) -> int:
+    """Store the snapshot of this feed's folder; the number of pools' members and virtual servers read."""
+    began, now = time.monotonic(), timezone.now()
+    seen = f5_icontrol.read(str(feed.config.get("folder") or ""))
+    known: dict[str, Any] = {
+        "state": Feed.State.OK, "message": "", "failures": 0, "last_ok_at": now, "complete_to": now,
+        "complete_from": feed.complete_from or now, "next_at": now + LOOK_EVERY,
+    }  # fmt: skip
+    if seen.digest == feed.cursor.get("sha256"):
+        with transaction.atomic():
+            leases.commit_cursor(feed.pk, epoch, **known)
+        return 0
+    assert feed.device is not None
+    with transaction.atomic():
+        counts = save(feed.device, seen.answers, now)
+        feeds.save_batch(feed, counts, now, time.monotonic() - began, "iControl snapshot")
+        leases.commit_cursor(feed.pk, epoch, cursor={"sha256": seen.digest}, last_row_at=now, **known)
+    return counts.read
+
+
+def save(device: Device, answers: dict[str, Any], otherwise: datetime) -> Counts:
+    """Store the answers; `otherwise` is their time where they hold no clock."""
+    states = parser.parse_pools(answers.get("pool")) or parser.parse_pool_members_stats(
+        answers.get("pool_members_stats")
+    )
+    servers = parser.parse_virtuals(answers.get("virtual"))
+    changed = f5.save_snapshot(device, states, servers, parser.parse_clock(answers.get("clock")) or otherwise)
+    read = len(states) + len(servers)
+    return Counts(read=read, rows=changed, repeated=read - changed)
