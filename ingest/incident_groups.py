@@ -16,7 +16,8 @@ OVERLAP = timedelta(seconds=60)
 
 # Of the causes inside one group, the one that explains the others names it.
 STRENGTH = (
-    "api_unreachable", "failover", "config_change", "no_member", "monitor_flap", "port_exhaustion", "connection_limit", "tls_failure",
+    "api_unreachable", "failover", "config_change", "no_member", "monitor_flap", "port_exhaustion", "connection_limit",
+    "tls_failure",
     "member_down", "wrong_member", "misroute", "slow_member", "member_grey", "reset_by_server", "idle_timeout", "reset_by_f5",
     "service_failing", "service_slow", "service_refused", "unanswered",
 )  # fmt: skip
@@ -130,7 +131,12 @@ def _same_members(a: Item, b: Item) -> bool:
 def compatible(a: Item, b: Item) -> bool:
     """Different causes that one fault can show: a dying pool, a member in several kinds of trouble, and what nobody answered."""
     causes = {a.cause, b.cause}
-    if causes & POOL_CAUSES and causes <= POOL_CAUSES | {"member_down", "unanswered", "reset_by_server", "monitor_flap"}:
+    if causes & POOL_CAUSES and causes <= POOL_CAUSES | {
+        "member_down",
+        "unanswered",
+        "reset_by_server",
+        "monitor_flap",
+    }:
         return True
     if causes <= MEMBER_CAUSES | {"monitor_flap"}:
         return bool(a.members & b.members)

@@ -45,7 +45,9 @@ def update(scope: str, now: datetime) -> int:
 
 def _verdict_items(scope: str, since: datetime | None) -> Iterable[Item]:
     """Verdicts that blame the route or the service."""
-    found = Verdict.objects.filter(culprit__in=("route", "service"), try_row__airflow__feeds__capture=scope, bad_at__isnull=False)
+    found = Verdict.objects.filter(
+        culprit__in=("route", "service"), try_row__airflow__feeds__capture=scope, bad_at__isnull=False
+    )
     if since is not None:
         found = found.filter(bad_at__gte=since)
     for v in found.select_related("endpoint", "f5_pool", "member", "try_row").order_by("bad_at", "pk").distinct():
@@ -60,7 +62,9 @@ def _verdict_items(scope: str, since: datetime | None) -> Iterable[Item]:
 
 def _health_items(scope: str, since: datetime | None) -> Iterable[Item]:
     """Intervals in which a monitor held a member for down, and in which a pool had no member."""
-    events = HealthEvent.objects.filter(f5_pool__isnull=False, device__feeds__capture=scope, kind__in=("member", "pool"))
+    events = HealthEvent.objects.filter(
+        f5_pool__isnull=False, device__feeds__capture=scope, kind__in=("member", "pool")
+    )
     if since is not None:
         events = events.filter(at__gte=since)
     by_object: dict[tuple[int, int], list[HealthEvent]] = {}
@@ -102,7 +106,10 @@ def _save(scope: str, g: Group, now: datetime) -> Incident:
     start, last = _extent(g)
     first = g.items[0]
     members = sorted(g.members)
-    one = g.cause in ("member_down", "wrong_member", "slow_member", "member_grey", "reset_by_server") and len(members) == 1
+    one = (
+        g.cause in ("member_down", "wrong_member", "slow_member", "member_grey", "reset_by_server")
+        and len(members) == 1
+    )
     incident.culprit, incident.cause = CAUSES[g.cause].culprit, g.cause
     incident.component_kind = "member" if one else ("pool" if first.f5_pool_id else "virtual_server")
     incident.component = members[0] if one else first.place
@@ -111,7 +118,8 @@ def _save(scope: str, g: Group, now: datetime) -> Incident:
     incident.f5_pool_id = next((i.f5_pool_id for i in g.items if i.f5_pool_id), None)
     incident.members = members
     incident.start, incident.last_evidence_at = start, last
-    incident.end = None if g.end is None or _watermark(scope, now) < last + QUIET and not _closed(scope) else last
+    over = g.end is not None and (_closed(scope) or _watermark(scope, now) >= last + QUIET)
+    incident.end = last if over else None
     verdicts = [i.verdict_id for i in g.items if i.verdict_id is not None]
     incident.tries = len(verdicts)
     incident.save()
@@ -134,12 +142,15 @@ def _found(scope: str, g: Group) -> Incident | None:
         if incident is not None:
             return incident
     end = g.end or datetime.max.replace(tzinfo=g.start.tzinfo)
-    near = Incident.objects.filter(capture=scope, merged_into=None, f5_pool=g.items[0].f5_pool_id, device_group=g.items[0].group or None)
+    near = Incident.objects.filter(
+        capture=scope, merged_into=None, f5_pool=g.items[0].f5_pool_id, device_group=g.items[0].group or None
+    )
     near = near.filter(Q(end=None) | Q(end__gte=g.start - REOPEN)).filter(start__lte=end)
     for incident in near.order_by("pk"):
-        if incident.fingerprint == _fingerprint(scope, g) or (set(incident.members) & g.members and _same_time(incident, g)):
-            if not incident.members or not g.members or set(incident.members) & g.members:
-                return incident
+        shared = set(incident.members) & g.members
+        alike = incident.fingerprint == _fingerprint(scope, g)
+        if (alike and (shared or not incident.members or not g.members)) or (shared and _same_time(incident, g)):
+            return incident
     return None
 
 
@@ -170,7 +181,9 @@ def _extent(g: Group) -> tuple[datetime, datetime]:
 
 def _watermark(scope: str, now: datetime) -> datetime:
     """Up to when F5's side is known in this scope."""
-    marks = Feed.objects.filter(kind=Feed.Kind.F5_REQUEST, capture=scope, enabled=True).values_list("complete_to", flat=True)
+    marks = Feed.objects.filter(kind=Feed.Kind.F5_REQUEST, capture=scope, enabled=True).values_list(
+        "complete_to", flat=True
+    )
     return min([m or datetime.min.replace(tzinfo=now.tzinfo) for m in marks], default=now)
 
 

@@ -83,7 +83,13 @@ def _slow(tries: Sequence[Try]) -> tuple[dict[int, bool], dict[int, tuple[int, f
     return slow, medians
 
 
-def _judge(airflow: Airflow, tries: Sequence[Try], slow: dict[int, bool], medians: dict[int, tuple[int, float | None]], now: datetime) -> None:
+def _judge(
+    airflow: Airflow,
+    tries: Sequence[Try],
+    slow: dict[int, bool],
+    medians: dict[int, tuple[int, float | None]],
+    now: datetime,
+) -> None:
     scope = airflow.feeds.values_list("capture", flat=True).first() or ""
     found = facts_of(airflow, scope, tries, slow, medians)
     marks = Watermarks(airflow, scope)
@@ -109,7 +115,9 @@ class Watermarks:
         """What has not arrived yet, in words; a closed feed has said all it will."""
         assert t.end_at is not None
         out = []
-        if any(f.state != Feed.State.CLOSED and (f.complete_to is None or f.complete_to < t.end_at) for f in self.airflow):
+        if any(
+            f.state != Feed.State.CLOSED and (f.complete_to is None or f.complete_to < t.end_at) for f in self.airflow
+        ):
             out.append("Airflow's answers up to the end of the try")
         if t.log_state == Try.LogState.WANTED and any(f.state != Feed.State.CLOSED for f in self.airflow):
             out.append("the task's log")
@@ -157,7 +165,10 @@ def _places(endpoint_id: int | None, finding: Finding) -> dict[str, Any]:
     group = Endpoint.objects.values_list("group_id", flat=True).get(pk=endpoint_id)
     pool = F5Pool.objects.filter(group=group, name=finding.request.f5_pool).first()
     name = finding.component if finding.component_kind == "member" else finding.request.member
-    return {"f5_pool": pool, "member": Member.objects.filter(f5_pool=pool, name=name).first() if pool and name else None}
+    return {
+        "f5_pool": pool,
+        "member": Member.objects.filter(f5_pool=pool, name=name).first() if pool and name else None,
+    }
 
 
 def _links(facts: Facts, finding: Finding) -> dict[str, int]:
@@ -165,7 +176,9 @@ def _links(facts: Facts, finding: Finding) -> dict[str, int]:
     requests = list(facts.requests)
     if finding.request is not None and all(finding.request.line_id != r.line_id for r in requests):
         kinds = {c.request.line_id: c.link for c in facts.candidates}
-        requests.append(dataclasses.replace(finding.request, link=kinds.get(finding.request.line_id, finding.request.link)))
+        requests.append(
+            dataclasses.replace(finding.request, link=kinds.get(finding.request.line_id, finding.request.link))
+        )
     for r in requests:
         name = Link(r.link).name.lower()
         out[name] = out.get(name, 0) + 1
@@ -184,7 +197,11 @@ def _split(t: Try, facts: Facts) -> dict[str, Any]:
             api += seconds
         else:
             endpoints[r.endpoint] = endpoints.get(r.endpoint, 0.0) + seconds
-    out: dict[str, Any] = {"api": round(api, 3), "lost": round(lost, 3), "endpoints": {k: round(v, 3) for k, v in sorted(endpoints.items())}}
+    out: dict[str, Any] = {
+        "api": round(api, 3),
+        "lost": round(lost, 3),
+        "endpoints": {k: round(v, 3) for k, v in sorted(endpoints.items())},
+    }
     if t.queued_at and t.scheduled_at:
         out["wait"] = round(max(0.0, (t.queued_at - t.scheduled_at).total_seconds()), 3)
     if t.start_at and t.queued_at:
@@ -199,7 +216,8 @@ def _split(t: Try, facts: Facts) -> dict[str, Any]:
 
 ANSWER = (
     "status", "waiting_for", "slow", "culprit", "cause", "component_kind", "component", "sentence", "reasons", "route_acquitted",
-    "confidence", "endpoint_id", "f5_pool_id", "member_id", "links", "candidates", "bad_at", "absorbed", "requests", "split", "rule", "rule_version",
+    "confidence", "endpoint_id", "f5_pool_id", "member_id", "links", "candidates", "bad_at", "absorbed",
+    "requests", "split", "rule", "rule_version",
 )  # fmt: skip
 
 
@@ -210,7 +228,9 @@ def _save(rows: Sequence[Verdict], proofs: dict[int, Sequence[Any]], now: dateti
     changed = [r for r in rows if r.try_row_id in old and _differs(old[r.try_row_id], r)]
     same = [old[r.try_row_id].pk for r in rows if r.try_row_id in old and not _differs(old[r.try_row_id], r)]
     VerdictHistory.objects.bulk_create(
-        VerdictHistory(try_row_id=r.try_row_id, replaced_at=now, answer=_answer(old[r.try_row_id]), why=_why(old[r.try_row_id], r))
+        VerdictHistory(
+            try_row_id=r.try_row_id, replaced_at=now, answer=_answer(old[r.try_row_id]), why=_why(old[r.try_row_id], r)
+        )
         for r in changed
         if _matters(old[r.try_row_id], r)
     )

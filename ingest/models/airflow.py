@@ -123,7 +123,10 @@ class Try(models.Model):
     try_number = models.IntegerField()
     ti_id = models.UUIDField(null=True)
     ti_id_from = models.CharField(
-        max_length=12, blank=True, default="", help_text="how the UUID was known: rest, task_log or history (nearest row of /tries)"
+        max_length=12,
+        blank=True,
+        default="",
+        help_text="how the UUID was known: rest, task_log or history (nearest row of /tries)",
     )
     state = models.CharField(max_length=20, blank=True, default="")
     max_tries = models.IntegerField(null=True)
@@ -187,7 +190,9 @@ class TryKey(models.Model):
 class Trace(models.Model):
     """A trace id seen with a try's UUID: names the DAG run (Airflow 3.3 sends one trace id per run)."""
 
-    trace_id = models.CharField(max_length=140, unique=True, help_text="with the capture's name before it, where it is a capture's")
+    trace_id = models.CharField(
+        max_length=140, unique=True, help_text="with the capture's name before it, where it is a capture's"
+    )
     try_key = models.ForeignKey(TryKey, on_delete=models.CASCADE)
 
     def __str__(self) -> str:

@@ -26,7 +26,9 @@ class Device(models.Model):
     name = models.CharField(max_length=100, unique=True)
     hostname = models.CharField(max_length=250, blank=True, default="")
     utc_offset_s = models.IntegerField(default=0)
-    makes_own_errors = models.BooleanField(default=False, help_text="answers 502, 503 and 504 itself instead of a reset")
+    makes_own_errors = models.BooleanField(
+        default=False, help_text="answers 502, 503 and 504 itself instead of a reset"
+    )
     skew_us = models.BigIntegerField(null=True, help_text="device clock minus ours")
     skew_error_us = models.BigIntegerField(null=True)
     logs_requests = models.BooleanField(default=True, help_text="request lines as well as response lines")

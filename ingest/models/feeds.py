@@ -38,7 +38,9 @@ class Feed(models.Model):
     capture = models.CharField(max_length=100, blank=True, default="")
     state = models.CharField(max_length=10, choices=State, default=State.NEW)
     message = models.TextField(blank=True, default="", help_text="what went wrong last, in words")
-    refusals = models.JSONField(default=list, blank=True, help_text="endpoints that are not allowed: [{endpoint, sentence}]")
+    refusals = models.JSONField(
+        default=list, blank=True, help_text="endpoints that are not allowed: [{endpoint, sentence}]"
+    )
     cursor = models.JSONField(default=dict, blank=True)
     epoch = models.BigIntegerField(default=0)
     lease_owner = models.CharField(max_length=100, blank=True, default="")
@@ -48,7 +50,9 @@ class Feed(models.Model):
     last_ok_at = models.DateTimeField(null=True, blank=True)
     last_row_at = models.DateTimeField(null=True, blank=True, help_text="event time of the newest row")
     complete_from = models.DateTimeField(null=True, blank=True)
-    complete_to = models.DateTimeField(null=True, blank=True, help_text="the watermark: nothing earlier is still to come")
+    complete_to = models.DateTimeField(
+        null=True, blank=True, help_text="the watermark: nothing earlier is still to come"
+    )
     position_lag = models.BigIntegerField(default=0, help_text="bytes or rows known to wait")
 
     class Meta:

@@ -12,9 +12,17 @@ T0 = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 A, B = frozenset({"orders1"}), frozenset({"orders2"})
 
 
-def an_item(start: float, cause: str = "member_grey", end: float | None = None, members: frozenset[str] = A, **more: Any) -> Item:
+def an_item(
+    start: float, cause: str = "member_grey", end: float | None = None, members: frozenset[str] = A, **more: Any
+) -> Item:
     over = T0 + timedelta(seconds=start + 1 if end is None else end)
-    fields: dict[str, Any] = {"culprit": "route", "group": 1, "place": "pool_orders", "members": members, "verdict_id": int(start * 10)}
+    fields: dict[str, Any] = {
+        "culprit": "route",
+        "group": 1,
+        "place": "pool_orders",
+        "members": members,
+        "verdict_id": int(start * 10),
+    }
     return Item(T0 + timedelta(seconds=start), over, cause=cause, **{**fields, **more})
 
 
@@ -52,7 +60,9 @@ def test_two_pools_are_two_incidents_even_at_the_same_second() -> None:
 
 
 def test_what_nobody_answered_belongs_to_the_named_trouble_of_the_same_pool_and_time() -> None:
-    assert causes(an_item(0, "slow_member"), an_item(5, "unanswered", members=frozenset()), an_item(8, "slow_member")) == ["slow_member"]
+    assert causes(
+        an_item(0, "slow_member"), an_item(5, "unanswered", members=frozenset()), an_item(8, "slow_member")
+    ) == ["slow_member"]
 
 
 def test_the_order_of_arrival_does_not_matter() -> None:
