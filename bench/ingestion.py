@@ -1,0 +1,128 @@
+"""From a spool file to committed rows, as a ratio to the bare COPY of the same rows into the same tables."""
+
+from __future__ import annotations
+
+import gc
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from bench import lines
+from bench.report import Figure, fastest
+from ingest import models, partitions
+from ingest.sources.spool import LINES
+from ingest.store import requests
+from ingest.store.request_rows import DETAIL_COLUMNS, REQUEST_COLUMNS
+
+TABLES = {"ingest_request": REQUEST_COLUMNS, "ingest_request_detail": DETAIL_COLUMNS}
+BLOCK = 1 << 20
+
+
+def measure(folder: Path, count: int, rounds: int) -> list[Figure]:
+    """Pairs first, then responses alone."""
+    partitions.make_coming(timezone.now())
+    return [
+        *_measure(folder, count, rounds, response_only=False),
+        *_measure(folder, count, rounds, response_only=True),
+    ]
+
+
+def _measure(folder: Path, count: int, rounds: int, response_only: bool) -> list[Figure]:
+    what, goal = ("responses alone", ">= 0.5") if response_only else ("pairs", ">= 0.45, 0.3 accepted now")
+    path = folder / f"{what}.log"
+    day = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
+    written = lines.spool(path, count, start_us=int(day.timestamp()) * 1_000_000, response_only=response_only)
+    feed, file_id = _feed(what, response_only)
+    seconds = fastest(rounds, lambda: (_empty(), _ingest(feed, file_id, path)))
+    rows, heap, total = _sizes()
+    bare = _bare_copy(rounds)
+    path.unlink()
+    return [
+        Figure(f"{what}: file to rows", seconds, "s"),
+        Figure(f"{what}: requests", rows / seconds, "rows/s"),
+        Figure(f"{what}: lines", written / seconds, "lines/s"),
+        Figure(f"{what}: bare COPY of the same rows", bare, "s"),
+        Figure(f"{what}: bare COPY / file to rows", bare / seconds, "", goal),
+        Figure(f"{what}: request table", heap / rows, "B/row", "<= 100"),
+        Figure(f"{what}: request table and its indexes", total / rows, "B/row"),
+    ]
+
+
+def _feed(name: str, response_only: bool) -> tuple[models.Feed, int]:
+    group, _ = models.DeviceGroup.objects.get_or_create(name="bench")
+    defaults = {"group": group, "logs_requests": not response_only}
+    device, _ = models.Device.objects.get_or_create(name=name, defaults=defaults)
+    feed, _ = models.Feed.objects.get_or_create(
+        name=name, defaults={"kind": models.Feed.Kind.F5_REQUEST, "device": device}
+    )
+    file, _ = models.SpoolFile.objects.get_or_create(feed=feed, fingerprint=name, defaults={"path": name})
+    return feed, file.pk
+
+
+def _empty() -> None:
+    with connection.cursor() as cursor:
+        for table in (*TABLES, "ingest_requesthalf", "ingest_requestminute"):
+            cursor.execute(f"TRUNCATE {table}")
+    gc.collect()
+
+
+def _batches(path: Path) -> Iterator[list[tuple[int, bytes]]]:
+    """As the pipeline's: some lines with their offsets, one transaction each."""
+    offset = 0
+    with path.open("rb") as file:
+        while block := list(islice(file, LINES)):
+            batch = []
+            for raw in block:
+                batch.append((offset, raw[:-1]))
+                offset += len(raw)
+            yield batch
+
+
+def _ingest(feed: models.Feed, file_id: int, path: Path) -> None:
+    assert feed.device is not None
+    for batch in _batches(path):
+        with transaction.atomic():
+            counts = requests.save_lines(feed, feed.device, file_id, batch)
+            assert counts.read == counts.rows + counts.halves + counts.repeated + counts.rejected
+
+
+def _sizes() -> tuple[int, int, int]:
+    """Rows, bytes of the heap, and bytes with the indexes of the request table."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM ingest_request), sum(pg_relation_size(inhrelid)),"
+            " sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'ingest_request'::regclass"
+        )
+        rows, heap, total = cursor.fetchone()
+    return rows, int(heap), int(total)
+
+
+def _bare_copy(rounds: int) -> float:
+    """Seconds to COPY what the tables hold, from memory, in one transaction."""
+    with connection.cursor() as cursor:
+        saved = {}
+        for table, columns in TABLES.items():
+            out = io.BytesIO()
+            with cursor.copy(f"COPY (SELECT {columns} FROM {table}) TO STDOUT") as copy:
+                for block in copy:
+                    out.write(block)
+            saved[table] = out.getvalue()
+        connection.cursor().execute("SELECT 1")
+        seconds = []
+        for _ in range(rounds):
+            _empty()
+            seconds.append(fastest(1, lambda: _copy_in(saved)))
+    return min(seconds)
+
+
+def _copy_in(saved: dict[str, bytes]) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        for table, columns in TABLES.items():
+            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+                for start in range(0, len(saved[table]), BLOCK):
+                    copy.write(saved[table][start : start + BLOCK])
