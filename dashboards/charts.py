@@ -1,7 +1,7 @@
 """Rows of a query as Plotly figures: plain dicts, which tests validate with plotly itself (pure).
 
-Colours are written as var(--token); charts.js asks the sheet for them, so that both themes are right. `customdata` is the
-address of the rows behind a point.
+Colours are written as var(--token); charts.js asks the sheet for them, so that both themes are right. `customdata`
+is the address of the rows behind a point.
 """
 
 from __future__ import annotations

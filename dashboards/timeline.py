@@ -1,7 +1,7 @@
 """Lanes and marks on one time axis, as data that a template writes down as SVG (pure).
 
-Across in per cent, down in pixels, no viewBox: a plot fits any width and its text never scales. What is drawn is said by
-class and data-state only, so the sheet colours it in both themes. The ten rules of such a plot stand in docs/ui.md.
+Across in per cent, down in pixels, no viewBox: a plot fits any width and its text never scales. What is drawn is said
+by class and data-state only, so the sheet colours it in both themes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One SVG element: its name, its attributes, and the text in it. `icon` is a nested svg with an icon of the sprite."""
+    """One SVG element: name, attributes, and the text in it. `icon` is a nested svg with an icon of the sprite."""
 
     tag: str
     attrs: tuple[tuple[str, str], ...]

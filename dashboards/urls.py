@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
+from dashboards import exports
 from dashboards.views import audit, dags, endpoints, incidents, overview, sources, tries
 
 urlpatterns = [
+    *exports.urlpatterns,
     path("", overview.overview, name="overview"),
     path("now/", overview.now, name="now"),
     path("search/", overview.search, name="search"),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 NBSP = "\u00a0"
+TIMES = "\u00d7"
 _RUN = re.compile(r"^(?P<kind>[a-z_]+?)__(?P<date>\d{4}-\d\d-\d\d)T(?P<time>\d\d:\d\d:\d\d)")
 
 CULPRIT_WORDS = {
@@ -72,7 +73,7 @@ def latency(us: float | None) -> str:
 
 
 def times(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio:.1f}×"
+    return "" if ratio is None else f"{ratio:.1f}{TIMES}"
 
 
 def many(count: int, one: str, more: str = "") -> str:
@@ -105,6 +106,12 @@ def run_name(run_id: str, today: datetime | None = None) -> str:
     date = found["date"]
     same = today is not None and today.astimezone(UTC).strftime("%Y-%m-%d") == date
     return f"{found['kind']} {'' if same else date + ' '}{found['time']}"
+
+
+def unprefixed(sentence: str) -> str:
+    """'Route: pool_reports had no member' without its culprit."""
+    head, _, rest = sentence.partition(": ")
+    return rest[:1].upper() + rest[1:] if rest and head.lower() in CULPRIT_WORDS else sentence
 
 
 def plain(code: str) -> str:

@@ -1,10 +1,11 @@
-"""One DAG's runs on one axis: incidents on its endpoints, how long each run took, where it went, task by task (pure)."""
+"""One DAG's runs on one axis: incidents on its endpoints, how long each took, where it went, task by task (pure)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 from dashboards.plots import links, parts
 from dashboards.timeline import MOST_LANES, Axis, Plot, Shape, icon, shape
@@ -46,7 +47,7 @@ def _incidents(drawn: Plot, page: DagPage, until: datetime) -> None:
 
 
 def _top(values: Sequence[float]) -> tuple[float, list[float]]:
-    marks = parts.scale(max(values, default=1.0))
+    marks = parts.scale(max(values, default=1.0) * 1.08)
     return marks[-1], marks
 
 
@@ -61,7 +62,7 @@ def _took(drawn: Plot, page: DagPage, runs: Sequence[RunRow]) -> None:
     if normal:
         level = base - normal / top * HIGH
         drawn.back.append(shape("line", "median", x1=0, x2="100%", y1=level, y2=level))
-    for a, b in zip(timed, timed[1:], strict=False):
+    for a, b in pairwise(timed):
         drawn.body.append(_line(drawn.axis, a, b, base, top))
     for n, run in enumerate(timed):
         crowded = n > 0 and _slow(timed[n - 1])
@@ -129,7 +130,12 @@ def _went(drawn: Plot, page: DagPage, runs: Sequence[RunRow]) -> None:
         for part, seconds, words in split_parts(run.split):
             high = seconds / top * HIGH
             if high > 0.3:
-                attrs = {"x": drawn.axis.pc(run.start), "width": width, "y": base - up - high, "height": high}
+                attrs: dict[str, Any] = {
+                    "x": drawn.axis.pc(run.start),
+                    "width": width,
+                    "y": base - up - high,
+                    "height": high,
+                }
                 shapes.append(shape("rect", "part", data_part=part, **attrs))
                 said.append(words)
             up += high

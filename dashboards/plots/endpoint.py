@@ -21,7 +21,9 @@ ROW = 14
 
 def availability(pages: Sequence[EndpointPage], start: datetime, end: datetime, fresh: Freshness) -> Plot:
     """One group per endpoint, one lane per member with two tracks, and one for requests that chose none."""
-    drawn = Plot(Axis(start, end), "Members: state by monitor above, failed requests below", ident="members-plot")
+    drawn = Plot(
+        Axis(start, end), "Members: state by monitor above, failed requests below", ident="members-plot", long=True
+    )
     for page in pages:
         drawn.group(f"{short(page.row.name)}, {short(page.row.f5_pool)}" if page.row.f5_pool else short(page.row.name))
         answers = {answer.member_id: answer for answer in page.answers}

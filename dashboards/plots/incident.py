@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from dashboards.plots import links, parts
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from dashboards.queries.incidents import IncidentPage
     from dashboards.queries.rows import ActionRow, IncidentRow, MemberTrack, RequestRow, TryRow
 
+EVERYDAY = (
+    "trigger_dag_run", "running", "success", "failed", "up_for_retry", "up_for_reschedule", "deferred", "skipped",
+    "upstream_failed", "removed", "queued", "scheduled", "restarting", "state mismatch",
+)  # fmt: skip
 DEVICE_KINDS = ("device", "virtual", "virtual_address")
 
 
@@ -90,7 +95,7 @@ def _since(page: IncidentPage) -> str:
 
 
 def _lane(drawn: Plot, y: int, tries: Sequence[TryRow], until: datetime) -> None:
-    for before, after in zip(tries, tries[1:], strict=False):
+    for before, after in pairwise(tries):
         begin = after.start_at or after.queued_at
         if before.end_at and begin:
             drawn.body.append(parts.wait(drawn.axis, before.end_at, begin, y))
@@ -159,7 +164,7 @@ def _joins(drawn: Plot, requests: Sequence[RequestRow], y: int, hit: dict[int, i
 
 def _changes(drawn: Plot, page: IncidentPage) -> None:
     moments = [event for event in page.events if event.kind in DEVICE_KINDS]
-    changes = [row for row in page.preceded if row.at >= page.start]
+    changes = [row for row in page.preceded if row.at >= page.start and is_change(row)]
     count = len(moments) + len(changes)
     href = links.rows("audit", page.start - timedelta(minutes=30), page.end)
     y = drawn.lane("changes, failovers", str(count) if count else "none", href, "Configuration changes and failovers")
@@ -173,6 +178,11 @@ def _changes(drawn: Plot, page: IncidentPage) -> None:
         drawn.mark([icon("route", drawn.axis.pc(event.at), y + 9, 12, -6)], said, "upstream_failed", place)
 
 
+def is_change(row: ActionRow) -> bool:
+    """Whether it can have broken or cured a route: no trigger, no state that Airflow writes into its event log."""
+    return row.layer == "f5" or (row.layer == "airflow" and row.verb not in EVERYDAY)
+
+
 def change(drawn: Plot, y: int, row: ActionRow) -> None:
     said = f"{clock(row.at)} {row.actor} {row.verb} {short(row.target)}"
     href = links.rows("audit", row.at - timedelta(seconds=1), row.at + timedelta(seconds=1))
@@ -182,7 +192,8 @@ def change(drawn: Plot, y: int, row: ActionRow) -> None:
 def before(page: IncidentPage, fresh: Freshness) -> Plot | None:
     """What preceded it: the incidents before, and what people changed, up to this one's end."""
     rows = [*page.before, page.row]
-    starts = [row.start for row in rows] + [row.at for row in page.preceded]
+    changes = [row for row in page.preceded if is_change(row)]
+    starts = [row.start for row in rows] + [row.at for row in changes]
     if len(starts) < 2:
         return None
     begin = max(min(starts), page.end - timedelta(hours=24))
@@ -196,12 +207,10 @@ def before(page: IncidentPage, fresh: Freshness) -> Plot | None:
         y = drawn.lane(short(name), many(len(mine), "incident"), href, name)
         for row in mine:
             parts.draw_incident(drawn, y, row, page.end, soft=row.id != page.row.id)
-    y = drawn.lane(
-        "changes", str(len(page.preceded)) if page.preceded else "none", links.rows("audit", axis.start, axis.end)
-    )
-    for action in page.preceded:
+    y = drawn.lane("changes", str(len(changes)) if changes else "none", links.rows("audit", axis.start, axis.end))
+    for action in changes:
         change(drawn, y, action)
-    if not page.preceded:
+    if not changes:
         drawn.body.append(shape("text", x=8, y=y + 19, text="none in the 30 minutes before"))
     parts.draw_gaps(drawn, fresh)
     return drawn

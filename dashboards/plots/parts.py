@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dashboards.plots import links
-from dashboards.timeline import Axis, Plot, Shape, icon, near, shape
+from dashboards.timeline import TURN, Axis, Plot, Shape, icon, near, shape
 from dashboards.words import clock, dur, latency, many, plain, short
 
 if TYPE_CHECKING:
@@ -28,13 +28,14 @@ TRY_ICONS = {
 }
 SOFT = ("success", "running", "deferred", "up_for_reschedule", "skipped", "queued", "scheduled")
 TRACK_STATES = {"up": "up", "down": "down"}  # disabled and unknown are grey
+CROWDED = 3.5  # per cent of the axis: no room for a number before the next mark
 WAIT = timedelta(milliseconds=300)  # a shorter wait is narrower than the bar's own outline
 
 
 def draw_try(plot: Plot, y: int, row: TryRow, until: datetime) -> None:
     """One try's bar with its icon, its number, and the dotted line of its wait."""
     start = row.start_at or row.queued_at or row.scheduled_at
-    if start is None:
+    if start is None or start > plot.axis.end:
         return
     end = min(row.end_at, until) if row.end_at else until
     axis, shapes = plot.axis, []
@@ -49,7 +50,9 @@ def draw_try(plot: Plot, y: int, row: TryRow, until: datetime) -> None:
 
 def _try_words(plot: Plot, y: int, row: TryRow, start: datetime, end: datetime) -> list[Shape]:
     glyph, text = TRY_ICONS.get(row.state, "info"), f"try {row.try_number}"
-    if plot.axis.x(end) > 88:
+    if plot.axis.x(end) > TURN and plot.axis.x(start) < 100 - TURN:
+        return []  # no room at either side: the lane's label says it
+    if plot.axis.x(end) > TURN:
         place = plot.axis.pc(start)
         return [
             icon(glyph, place, y + 10, 10, -16),
@@ -83,7 +86,8 @@ def draw_track(plot: Plot, y: int, track: MemberTrack) -> None:
 def draw_span(plot: Plot, y: int, track: MemberTrack, span: Span) -> None:
     start, end = max(span.start, plot.axis.start), min(span.end, plot.axis.end)
     state = TRACK_STATES.get(span.state, "unknown")
-    says = f"{short(track.member)} {span.state} by its monitor, {clock(start)} to {clock(end)} ({dur((end - start).total_seconds())})"
+    lasted = dur((end - start).total_seconds())
+    says = f"{short(track.member)} {span.state} by its monitor, {clock(start)} to {clock(end)} ({lasted})"
     bar = shape("rect", "band", y=y + 5, height=4 if state == "up" else 8, **plot.axis.span(start, end))
     href = links.rows("health-events", plot.axis.start, plot.axis.end, member=track.member)
     plot.mark([bar], f"{says}. {span.reason}" if span.reason else says, state, href, late=state == "down")
@@ -107,7 +111,9 @@ def draw_requests(plot: Plot, y: int, requests: Sequence[RequestRow]) -> None:
 
 def failures(plot: Plot, y: int, rows: Iterable[RequestRow]) -> None:
     """Crosses; those too near to each other become one mark that says how many it stands for."""
-    for group in near(plot.axis, rows, lambda row: row.at):
+    groups = near(plot.axis, rows, lambda row: row.at)
+    for n, group in enumerate(groups):
+        crowded = n + 1 < len(groups) and plot.axis.x(groups[n + 1].start) - plot.axis.x(group.end) < CROWDED
         count, first = len(group.items), group.items[0]
         until = f" to {clock(group.end)}" if count > 1 else ""
         title = f"{clock(group.start)}{until}: {many(count, 'failed request')}" if count > 1 else request_title(first)
@@ -116,9 +122,9 @@ def failures(plot: Plot, y: int, rows: Iterable[RequestRow]) -> None:
             [shape("rect", "bar", y=y - 3, height=6, **plot.axis.span(group.start, group.end))] if count > 2 else []
         )
         shapes = shapes or [icon("x", middle, y - 5, 10, -5)]
-        if count > 1:
+        if count > 1 and not crowded:
             shapes.append(plot.words(group.start, y + 4, str(count), end=group.end, dx=8))
-        plot.mark(shapes, title, "failed", _behind(first, group.end), late=True)
+        plot.mark(shapes, title, "failed", _behind(first, group.end if count > 1 else None), late=True)
 
 
 def request_title(row: RequestRow) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dashboards.plots import parts
 from dashboards.timeline import GROUP, Plot, around, folded, shape
@@ -64,7 +64,7 @@ def _request(drawn: Plot, row: RequestRow) -> None:
     said = ", ".join(word for word in (latency(row.took_us), answer, short(row.member).split(":")[0]) if word)
     wide = axis.x(end) - axis.x(row.at) > 40
     soft = row.outcome == "slow" or wide
-    bar = {"y": y + 6, "height": 18} if soft else {"y": y + 9, "height": 12}
+    bar: dict[str, Any] = {"y": y + 6, "height": 18} if soft else {"y": y + 9, "height": 12}
     shapes = [shape("rect", "bar soft" if soft else "bar", **bar, **axis.span(row.at, end))]
     inside = shape("text", "val minor", x=axis.pc(row.at), dx=8, y=y + 19, text=said)
     shapes.append(inside if wide else drawn.words(row.at, y + 19, said, end=end, dx=8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,8 @@ from dashboards.timeline import Mark, Plot, Shape
 
 register = template.Library()
 
+DECISIVE = re.compile(r'(\b(?:virtual_name|pool|server_ip|http_statcode|response_ms|task)="[^"]{0,300}")')
+
 for name in ("dur", "latency", "times", "short", "shorten", "plain"):
     register.filter(name, getattr(words, name))
 
@@ -29,11 +32,12 @@ ICONS = {
     "route": "route", "service": "service", "task": "task", "unknown": "unknown",
     "up": "ok", "down": "x", "disabled": "pause", "forced_down": "x", "node_down": "x",
     "ok": "ok", "slow": "slow", "client_error": "task", "server_error": "x", "unanswered": "x", "4xx": "task",
-    "open": "route", "over": "ok", "late": "slow", "empty": "unknown", "refused": "x", "unavailable": "x", "ended": "ok",
+    "open": "route", "over": "ok", "late": "slow", "empty": "unknown", "refused": "x", "unavailable": "x",
+    "new": "wait", "closed": "ok", "has_members": "ok", "no_members": "x", "available": "ok",
 }  # fmt: skip
 # What the sheet knows as data-state, for words it does not.
 HUES = {
-    "ok": "success", "over": "success", "ended": "success", "enabled": "success", "server_error": "failed",
+    "ok": "success", "over": "success", "closed": "success", "enabled": "success", "server_error": "failed",
     "unanswered": "failed", "client_error": "4xx", "late": "slow", "refused": "failed", "unavailable": "failed",
     "forced_down": "failed", "node_down": "failed", "no_members": "failed", "up_for_reschedule": "up_for_retry",
     "available": "success", "has_members": "success",
@@ -54,12 +58,18 @@ def icon(name: str, label: str = "") -> SafeString:
 
 
 @register.simple_tag
+def state_icon(name: str) -> SafeString:
+    return icon(ICONS.get(name, "info"), words.plain(name))
+
+
+@register.simple_tag
 def state(name: str, word: str = "", pill: bool = False, glyph: str = "", hue: str = "") -> SafeString:
     """An icon and a word in the hue of a state: never by colour alone."""
     name = name or "unknown"
+    drawn = icon(glyph or ICONS.get(name, "info"))
     return format_html(
         '<span class="state{}" data-state="{}">{}{}</span>',
-        " pill" if pill else "", hue or HUES.get(name, name), icon(glyph or ICONS.get(name, "info")), word or words.plain(name),
+        " pill" if pill else "", hue or HUES.get(name, name), drawn, word or words.plain(name),
     )  # fmt: skip
 
 
@@ -121,6 +131,21 @@ def names(items: Iterable[str]) -> str:
 @register.filter
 def link_words(kind: str) -> str:
     return words.LINK_WORDS.get(kind, words.plain(kind))
+
+
+@register.filter
+@stringfilter
+def unprefixed(sentence: str) -> str:
+    """A verdict's sentence without its culprit, where that is said beside it."""
+    return words.unprefixed(sentence)
+
+
+@register.filter
+@stringfilter
+def decisive(raw: str) -> SafeString:
+    """A line as received, with the fields that decide in bold; both parts are escaped."""
+    pieces = DECISIVE.split(raw)  # odd ones are the matches
+    return format_html_join("", "{}", ((format_html("<b>{}</b>", p) if n % 2 else p,) for n, p in enumerate(pieces)))
 
 
 @register.filter
@@ -261,7 +286,8 @@ def spark(runs: Sequence[Any], normal: float | None, width: int = 132, height: i
     lengths = [run.seconds for run in timed]
     label = f"{len(timed)} runs, {words.dur(min(lengths))} to {words.dur(max(lengths))}, last {words.dur(lengths[-1])}"
     return format_html(
-        '<svg class="mini" width="{}" height="{}" role="img" aria-label="{}">{}<polyline class="spark" points="{}"/>{}</svg>',
+        '<svg class="mini" width="{}" height="{}" role="img" aria-label="{}">{}'
+        '<polyline class="spark" points="{}"/>{}</svg>',
         width, height, label, rule, line, circles,
     )  # fmt: skip
 
@@ -270,6 +296,7 @@ def spark(runs: Sequence[Any], normal: float | None, width: int = 132, height: i
 def share_bar(name: str, count: int, most: int) -> SafeString:
     wide = f"{count / (most or 1) * 100:.1f}%"
     return format_html(
-        '<svg width="100%" height="12" aria-hidden="true"><rect class="band" data-state="{}" width="{}" height="12" rx="2"/></svg>',
+        '<svg width="100%" height="12" aria-hidden="true">'
+        '<rect class="band" data-state="{}" width="{}" height="12" rx="2"/></svg>',
         name, wide,
     )  # fmt: skip

@@ -101,6 +101,7 @@ def page_or_part(request: HttpRequest, name: str, asked: Filter, context: dict[s
         "asked": asked,
         "part": part,
     }
+    context.setdefault("count", _shown(context.get("found")))
     context["fresh"] = context["fresh"] or freshness.watermark(timezone.now())
     context = {"results": f"dashboards/{name}.html", **around(request, asked, context["fresh"]), **context}
     response = render(request, context["results"] if part else "dashboards/page.html", context)
@@ -109,6 +110,11 @@ def page_or_part(request: HttpRequest, name: str, asked: Filter, context: dict[s
         # The form sends its empty fields too; the address keeps what was asked and nothing else.
         response["HX-Push-Url"] = f"{request.path}?{asked.to_query()}"
     return response
+
+
+def _shown(found: Any) -> str:
+    """The number that is announced when a filter changed the list."""
+    return "" if found is None else f"{len(found.rows):,} shown{', more follow' if found.next else ''}"
 
 
 def around(request: HttpRequest, asked: Filter, fresh: freshness.Freshness) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from dashboards.queries import freshness, requests
 from dashboards.queries import tries as query
 from dashboards.queries.rows import TryRow
 from dashboards.views.page import page, page_or_part
-from dashboards.words import dur, plain, run_name
+from dashboards.words import dur, plain, run_name, unprefixed
 
 
 @page("tries")
@@ -53,7 +53,7 @@ def attempt(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
 def heading(row: TryRow) -> str:
     """The answer in words: what no log alone says."""
     if row.verdict:
-        return f"{row.task}, try {row.try_number}: {row.verdict.sentence}"
+        return f"{row.task}, try {row.try_number}: {unprefixed(row.verdict.sentence)}"
     took = f" in {dur(row.duration_s)}" if row.duration_s else ""
     return f"{row.task}, try {row.try_number}: {plain(row.state) or 'not started'}{took}"
 

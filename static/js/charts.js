@@ -36,7 +36,11 @@
       if (!source) continue
       const figure = coloured(JSON.parse(source.textContent), colour)
       figure.layout.font = { ...figure.layout.font, family: getComputedStyle(document.body).fontFamily }
-      if (matchMedia("(max-width: 48rem)").matches) figure.layout.margin = { ...figure.layout.margin, l: 40, r: 4 }
+      if (matchMedia("(max-width: 48rem)").matches) {
+        figure.layout.margin = { ...figure.layout.margin, l: 40, r: 4 }
+        figure.layout.legend = { ...figure.layout.legend, y: -0.2, yanchor: "top" }
+        figure.layout.height += 120
+      }
       window.Plotly.react(box, figure.data, figure.layout, CONFIG).then(() => follow(box))
     }
     done()
