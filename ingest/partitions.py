@@ -23,7 +23,7 @@ ROLLUPS = {"minutes": "ingest_requestminute", "hours": "ingest_requesthour"}
 AHEAD = 3
 KEPT = "kept: a capture was replayed into this day"
 # Two processes that make the same day at once would wait for each other's locks on the parent; they queue here instead.
-_LOCK = 0x61697266
+_LOCK = 0x61697270
 
 
 def retention(kind: str) -> timedelta:
@@ -51,7 +51,7 @@ def existing(table: str) -> dict[date, str]:
 
 
 def make_coming(now: datetime) -> int:
-    """Make every day that a line may carry, from the start of the retention to some days ahead; how many were missing."""
+    """Make every day that a line may carry, from the start of the retention to some days ahead; how many were new."""
     first = (now - retention("requests")).date()
     return make(first + timedelta(days=n) for n in range((now.date() - first).days + AHEAD + 1))
 

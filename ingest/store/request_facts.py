@@ -51,6 +51,16 @@ class _ByUri(dict[str, Facts]):
         return found
 
 
+class _ByTask(dict[str, tuple[Link, str | None]]):
+    """A try sends one X-Airflow-Task with all its calls."""
+
+    def __missing__(self, task: str) -> tuple[Link, str | None]:
+        if len(self) > _MOST_KEPT:
+            self.clear()
+        found = self[task] = link_key(_NOTHING._replace(task=task)) or (Link.NONE, None)
+        return found
+
+
 class _ByHeader(dict[tuple[str, str], Facts]):
     """Facts of a path that names no try, called with this X-Airflow-Task."""
 
@@ -58,12 +68,13 @@ class _ByHeader(dict[tuple[str, str], Facts]):
         if len(self) > _MOST_KEPT:
             self.clear()
         path, task = at
-        link, key = link_key(_NOTHING._replace(task=task)) or (Link.NONE, None)
+        link, key = _by_task[task]
         found = self[at] = Facts(path, link, key, path.startswith("/execution/"))
         return found
 
 
 _by_uri = _ByUri()
+_by_task = _ByTask()
 _by_header = _ByHeader()
 
 

@@ -94,7 +94,9 @@ class Batch:
         self.bad: list[tuple[Whole, int]] = []  # (request, endpoint id) of those with a detail row
         self.facts = [facts_of(whole[1]) for whole in wholes]
         lines = [whole[1] for whole in wholes]
-        self.endpoints = names.endpoints(group_id, {names.Virtual(*line[3:6]) for line in lines})
+        self.endpoints = names.endpoints(
+            group_id, {names.Virtual(*virtual) for virtual in {line[3:6] for line in lines}}
+        )
         self.places = self._places(group_id, lines)
         self.paths = names.texts(names.PATH, {fact.path for fact in self.facts})
         self.agents = names.texts(names.AGENT, {line[22] for line in lines})
@@ -183,13 +185,13 @@ class Batch:
     def learned(self) -> tuple[dict[int, set[str]], set[int], dict[str, int]]:
         """What the lines teach: hosts by endpoint, endpoints of the Execution API, and tries by trace id."""
         hosts: dict[int, set[str]] = defaultdict(set)
-        for *virtual, host in {(*line[3:6], line[16]) for _, line, _ in self.wholes if not line[23]}:
+        for virtual, host in {(line[3:6], line[16]) for _, line, _ in self.wholes if not line[23]}:
             if host:
                 hosts[self.endpoints[names.Virtual(*virtual)]].add(host.lower())
         both = zip(self.wholes, self.facts, strict=True)
-        calls = {(*whole[1][3:6], whole[1][22]) for whole, fact in both if fact.is_execution}
+        calls = {(whole[1][3:6], whole[1][22]) for whole, fact in both if fact.is_execution}
         execution = {
-            self.endpoints[names.Virtual(*virtual)] for *virtual, agent in calls if agent.startswith(WORKERS_AGENT)
+            self.endpoints[names.Virtual(*virtual)] for virtual, agent in calls if agent.startswith(WORKERS_AGENT)
         }
         both = zip(self.wholes, self.facts, strict=True)
         # Without the last part, which differs from call to call

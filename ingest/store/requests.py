@@ -7,8 +7,10 @@ well-answered request that comes again in a later batch is not looked for: that 
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
@@ -97,7 +99,8 @@ def save_lines(
     waiting = {line_id: (line, raw) for line_id, line, raw in _waiting(feed)}
     pairer = Pairer((Half(i, line) for i, (line, _) in waiting.items()), response_only=not device.logs_requests)
     text = _Messages(file_id, lines, {i: raw for i, (_, raw) in waiting.items()})
-    _read(pairer, counts, file_id, lines, template, None if feed.capture else now)
+    with _no_collections():
+        _read(pairer, counts, file_id, lines, template, None if feed.capture else now)
     counts.repeated = len(pairer.repeated)
     wholes = [merged(pair) for pair in pairer.pairs]
     seen = _stored_already(device, wholes, text)
@@ -115,6 +118,18 @@ def save_lines(
         RequestHalf.objects.filter(line_id__in=taken).delete()
     _newest(counts, wholes, halves, lines)
     return counts
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Tuples by the ten thousand and no cycles among them: looking for some costs a tenth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _waiting(feed: Feed) -> Iterable[tuple[int, RequestLine, str]]:

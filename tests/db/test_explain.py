@@ -49,7 +49,8 @@ def windows(number: int = WINDOWS) -> dict[str, Any]:
         "tos": tos,
         "from": min(froms),
         "to": max(tos),
-        "minutes": 3,
+        "seconds": 60,
+        "slices": 3,
     }
 
 
@@ -86,7 +87,7 @@ def test_all_requests_of_windows_meet_by_equality_and_are_read_once() -> None:
     nodes = plan(load("link_minutes"), windows())
     joins = [node for node in nodes if node["Node Type"] in ("Hash Join", "Merge Join")]
     assert joins
-    assert "minute" in str(joins[0].get("Hash Cond") or joins[0].get("Merge Cond"))
+    assert "slice" in str(joins[0].get("Hash Cond") or joins[0].get("Merge Cond"))
     for scan in on_requests(nodes):
         assert (scan["Above"] or {}).get("Node Type") != "Nested Loop"
 
