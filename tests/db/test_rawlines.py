@@ -1,0 +1,25 @@
+"""A row's own lines are found again where they were read."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from django.core.management import call_command
+
+from ingest import rawlines
+from ingest.models import Request
+
+LAB1 = Path(__file__).resolve().parents[2] / "captures" / "lab1"
+
+
+def test_a_request_comes_with_its_answer() -> None:
+    call_command("replay", str(LAB1), stdout=io.StringIO())
+    request = Request.objects.filter(outcome=0, method="PATCH").order_by("ts")[0]
+    first, second = rawlines.read([request.line_id])[request.line_id].splitlines()
+    assert first.startswith('airf5="1",kind="request"') and second.startswith('airf5="1",kind="response"')
+    assert f'http_statcode="{request.status}"' in second
+
+
+def test_a_line_of_a_file_that_is_gone_is_left_out() -> None:
+    assert rawlines.read([(999_999 << 40) + 1]) == {}
