@@ -15,7 +15,8 @@ help:  ## list these targets
 setup:  ## make .venv from the pinned requirements (PYTHON=... chooses the interpreter)
 	@PYTHON='$(PYTHON)' sh tools/setup.sh $(PINS)
 
-demo: setup  ## start everything on recorded data and show the page
+demo:  ## start everything on recorded data and show the page
+	@PYTHON='$(PYTHON)' sh tools/setup.sh requirements.txt
 	@$(PY) manage.py demo
 
 test: setup browser  ## run every test: unit, database, web

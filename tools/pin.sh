@@ -13,3 +13,5 @@ for name in requirements requirements-dev; do
     uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
         --custom-compile-command 'make requirements' "$@" -o "$name.txt" "$name.in"
 done
+echo uv | uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+    --custom-compile-command 'make requirements' "$@" -o tools/uv.txt -

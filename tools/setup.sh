@@ -18,26 +18,34 @@ fi
 
 # The folder is part of the stamp because a moved virtual environment points at where it was.
 version=$("$python" -c 'import sys; print(sys.version.split()[0])')
-stamp="$(cat "$@" | cksum) $version $(pwd)"
-[ -x .venv/bin/python ] && [ "$(cat .venv/airf5.stamp 2>/dev/null)" = "$stamp" ] && exit 0
+made="$version $(pwd)"
+stamp_of() { cksum < "$1"; }
+missing=''
+[ -x .venv/bin/python ] && [ "$(cat .venv/airf5.made 2>/dev/null)" = "$made" ] || rm -rf .venv
+for file in "$@"; do
+    [ "$(cat ".venv/airf5.$file" 2>/dev/null)" = "$(stamp_of "$file")" ] || missing="$missing $file"
+done
+[ -n "$missing" ] || exit 0
 
-pins=''
-for file in "$@"; do pins="$pins -r $file"; done
-
-if ! command -v uv >/dev/null 2>&1 && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+have_uv() { command -v uv >/dev/null 2>&1; }
+if ! have_uv && ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     say "this Python cannot make virtual environments: install python3-venv (Debian, Ubuntu), or uv, and try again."
     exit 2
 fi
 
-rm -rf .venv
-say "making .venv with Python $version; this takes a minute the first time."
-if command -v uv >/dev/null 2>&1; then
-    uv venv --quiet --python "$python" .venv
-    # shellcheck disable=SC2086
-    VIRTUAL_ENV=$(pwd)/.venv uv pip install --quiet --require-hashes $pins
-else
-    "$python" -m venv .venv
-    # shellcheck disable=SC2086
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location --require-hashes $pins
+say "putting the packages of$missing into .venv with Python $version; this takes a minute the first time."
+if [ ! -x .venv/bin/python ]; then
+    if have_uv; then uv venv --quiet --python "$python" .venv; else "$python" -m venv .venv; fi
+    echo "$made" > .venv/airf5.made
 fi
-echo "$stamp" > .venv/airf5.stamp
+# uv installs side by side and is pinned like everything else; without it the same takes twice as long
+if ! have_uv && [ ! -x .venv/bin/uv ]; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-warn-script-location \
+        --require-hashes -r tools/uv.txt
+fi
+uv=.venv/bin/uv
+[ -x "$uv" ] || uv=uv
+for file in $missing; do
+    VIRTUAL_ENV=$(pwd)/.venv "$uv" pip install --quiet --require-hashes -r "$file"
+    stamp_of "$file" > ".venv/airf5.$file"
+done
