@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from dashboards.plots import parts
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from dashboards.queries.tries import TryPage
 
 MOST_REQUESTS = 24
+LATE = timedelta(milliseconds=500)  # an answer that came so long after the end was not waited for
 PREFIX = "/execution/task-instances/"
 
 
@@ -85,7 +87,7 @@ def _gave_up(drawn: Plot, page: TryPage) -> None:
     end = page.row.end_at
     if page.row.state not in ("failed", "up_for_retry") or end is None:
         return
-    if any(request.end and request.end > end for request in page.requests):
+    if any(request.at < end and request.end and request.end - end > LATE for request in page.requests):
         x = drawn.axis.pc(end)
         drawn.body.append(shape("line", "edge", x1=x, x2=x, y1=GROUP, y2=drawn.y))
         drawn.body.append(drawn.words(end, GROUP + 16, f"gave up at {clock(end)}"))

@@ -22,6 +22,8 @@ from dashboards.timeline import Mark, Plot, Shape
 
 register = template.Library()
 
+# Constants of ours, never data.
+HIDDEN, ON = SafeString('aria-hidden="true"'), SafeString(' class="on"')
 DECISIVE = re.compile(r'(\b(?:virtual_name|pool|server_ip|http_statcode|response_ms|task)="[^"]{0,300}")')
 
 for name in ("dur", "latency", "times", "short", "shorten", "plain"):
@@ -53,7 +55,7 @@ def many(count: int, forms: str) -> str:
 
 @register.simple_tag
 def icon(name: str, label: str = "") -> SafeString:
-    aria = format_html('role="img" aria-label="{}"', label) if label else format_html('aria-hidden="true"')
+    aria = format_html('role="img" aria-label="{}"', label) if label else HIDDEN
     return format_html('<svg class="i" {}><use href="{}#i-{}"/></svg>', aria, static("img/icons.svg"), name)
 
 
@@ -227,7 +229,7 @@ def mark(item: Mark | Shape) -> SafeString:
     inner = format_html_join("", "{}", ((shape(piece),) for piece in item.shapes))
     title = format_html("<title>{}</title>", item.title) if item.title else ""
     data = format_html(' data-state="{}"', HUES.get(item.state, item.state)) if item.state else ""
-    on = format_html(' class="on"') if item.on else ""
+    on = ON if item.on else ""
     if not item.href:
         return format_html("<g{}{}>{}{}</g>", data, on, title, inner)
     return format_html('<a href="{}"{}{}>{}{}</a>', item.href, data, on, title, inner)

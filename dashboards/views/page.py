@@ -22,7 +22,8 @@ from dashboards.fields import FIELDS, LAST_WORDS, LISTINGS
 from dashboards.filters import Filter, FilterError, iso
 from dashboards.queries import freshness
 
-FIRST = ("dag", "airflow_pool", "endpoint", "f5_pool", "state", "culprit", "layer", "actor", "feed")
+FIRST = ("layer", "actor", "feed", "dag", "airflow_pool", "endpoint", "f5_pool", "state", "culprit")
+MOST_FIRST = 6  # fields in the bar itself; the others are behind "More filters"
 SEGMENTS = (("15m", "15 min"), ("1h", "1 h"), ("6h", "6 h"), ("24h", "24 h"), ("7d", "7 d"), ("30d", "30 d"))
 _NAIVE = re.compile(r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?$")
 
@@ -121,10 +122,11 @@ def around(request: HttpRequest, asked: Filter, fresh: freshness.Freshness) -> d
     """The filter bar and what the keys and buttons need."""
     inputs = form(asked)
     narrowed = {field.name for field, _ in asked.narrowed()}
+    first = [name for name in FIRST if name in {item.name for item in inputs}][:MOST_FIRST]
     return {
-        "inputs": [item for item in inputs if item.name in FIRST],
-        "more_inputs": [item for item in inputs if item.name not in FIRST],
-        "more_open": any(item.name not in FIRST and item.name in narrowed for item in inputs),
+        "inputs": [item for item in inputs if item.name in first],
+        "more_inputs": [item for item in inputs if item.name not in first],
+        "more_open": any(item.name not in first and item.name in narrowed for item in inputs),
         "segments": [(last, word, last == asked.last) for last, word in SEGMENTS],
         "from_value": "" if asked.last else iso(asked.start),
         "to_value": "" if asked.last else iso(asked.end),
