@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import glob
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from airf5.accounts import audit
+from ingest import templates
 from ingest.models import (
     Airflow,
     Device,
@@ -20,10 +23,12 @@ from ingest.models import (
     RequestDetail,
     RequestHour,
     RequestMinute,
+    Verdict,
 )
 
 LONGEST_NOTE = 10_000
 SECRETS = ("password", "token")
+ABOUT_DEVICE = ("hostname", "utc_offset_s", "makes_own_errors", "logs_requests")
 SPOOLED = {
     Feed.Kind.F5_REQUEST: "request",
     Feed.Kind.F5_LTM: "ltm",
@@ -42,16 +47,15 @@ def configure_source(
     """Create or change one feed, with the Airflow or the device it belongs to.
 
     `config` of an Airflow: base_url, username, password or token (as env:NAME or file:/path), poll_s, options.
-    Of an F5 log: glob (a pattern or several); of a snapshot: folder; and of their
-    device: group, hostname, utc_offset_s, makes_own_errors,
-    logs_requests.
+    Of an F5 log: glob (a pattern or several), and of a request log: template (a text or several). Of a snapshot:
+    folder. And of their device: group, hostname, utc_offset_s, makes_own_errors, logs_requests.
     """
     if kind not in (Feed.Kind.AIRFLOW_API, Feed.Kind.F5_ICONTROL, *SPOOLED):
         raise Refused(f"{kind} is no kind of source that can be configured.")
     old = Feed.objects.select_for_update().filter(name=name).first()
     if old is not None and old.kind != kind:
         raise Refused(f"{name} is another kind of source already.")
-    config = dict(config)
+    told, config = config, dict(config)
     sides: dict[str, Any] = {}
     if kind == Feed.Kind.AIRFLOW_API:
         _check_secrets(old, config)
@@ -59,23 +63,58 @@ def configure_source(
             name=airflow or name, defaults={"url": str(config.get("base_url") or "")[:300]}
         )
     else:
+        _check_template(kind, config)
         sides["device"] = _device(device or name, config)
     feed, created = Feed.objects.update_or_create(
         name=name, defaults={"kind": kind, "config": config, "enabled": True, "next_at": None, "failures": 0, **sides}
     )
     verb = "create_source" if created else "change_source"
-    audit.record(actor, verb, name, {"kind": kind, "config": config})  # secrets are references, never values
+    audit.record(actor, verb, name, {"kind": kind, "config": told})  # secrets are references, never values
     return feed
+
+
+def is_configured(kind: str, name: str, airflow: str | None, device: str | None, config: dict[str, Any]) -> bool:
+    """Whether `configure_source` with these arguments would change nothing."""
+    feed = Feed.objects.select_related("airflow", "device__group").filter(name=name, kind=kind).first()
+    if feed is None:
+        return False
+    config = dict(config)
+    if kind == Feed.Kind.AIRFLOW_API:
+        return feed.config == config and feed.airflow is not None and feed.airflow.name == (airflow or name)
+    found, group = feed.device, str(config.pop("group", "") or device or name)
+    about = {key: config.pop(key) for key in ABOUT_DEVICE if key in config}
+    if found is None or (found.name, found.group.name) != (device or name, group):
+        return False
+    return feed.config == config and all(getattr(found, key) == value for key, value in about.items())
+
+
+def device_sources(name: str, spool: str, about: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """(kind, name, config) of the three feeds of a device whose logs the receiver writes below the folder `spool`."""
+    about = dict(about)
+    template = about.pop("template", None)
+    found = []
+    for kind, stem in SPOOLED.items():
+        config = {"glob": [f"{glob.escape(spool)}/{stem}*.log*"], **about}
+        found.append(
+            (kind, f"{name}/{stem}", config | ({"template": template} if template and stem == "request" else {}))
+        )
+    return found
 
 
 def configure_device(name: str, spool: str, actor: str, **about: Any) -> list[Feed]:
     """The three feeds of a device whose logs the receiver writes below the folder `spool`."""
     return [
-        configure_source(
-            kind, f"{name}/{stem}", None, name, {"glob": [f"{spool}/{stem}*.log*"], **about}, actor
-        )
-        for kind, stem in SPOOLED.items()
+        configure_source(kind, feed, None, name, config, actor)
+        for kind, feed, config in device_sources(name, spool, about)
     ]
+
+
+def _check_template(kind: str, config: dict[str, Any]) -> None:
+    try:
+        if templates.of(config) and kind != Feed.Kind.F5_REQUEST:
+            raise Refused("Only a request log has a template.")
+    except templates.TemplateRefused as error:
+        raise Refused(str(error)) from error
 
 
 def _check_secrets(old: Feed | None, config: dict[str, Any]) -> None:
@@ -90,8 +129,7 @@ def _check_secrets(old: Feed | None, config: dict[str, Any]) -> None:
 
 def _device(name: str, config: dict[str, Any]) -> Device:
     group, _ = DeviceGroup.objects.get_or_create(name=str(config.pop("group", "") or name)[:100])
-    known = ("hostname", "utc_offset_s", "makes_own_errors", "logs_requests")
-    about = {key: config.pop(key) for key in known if key in config}
+    about = {key: config.pop(key) for key in ABOUT_DEVICE if key in config}
     device, _ = Device.objects.update_or_create(name=name, defaults={"group": group, **about})
     return device
 
@@ -150,3 +188,15 @@ def forget_capture(name: str, actor: str) -> None:
     for row in (*feeds, *{feed.airflow for feed in feeds if feed.airflow}, *groups):
         row.delete()
     audit.record(actor, "forget_capture", name)
+
+
+def forget_captures(beginning: str, before: datetime, actor: str) -> None:
+    """Remove the replayed captures whose names begin like this and that ended before this moment."""
+    old = Feed.objects.filter(capture__startswith=beginning, complete_to__lt=before)
+    for name in sorted(set(old.values_list("capture", flat=True))):
+        forget_capture(name, actor)
+
+
+def route_failed_since(moment: datetime) -> bool:
+    """Whether a try that ended since then was failed by its route: whether there is something to act on."""
+    return Verdict.objects.filter(try_row__end_at__gte=moment, culprit="route").exists()

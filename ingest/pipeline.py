@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from ingest import airflow_feed, incidents, judging, leases, partitions, snapshot_feed
+from ingest import airflow_feed, incidents, judging, leases, partitions, snapshot_feed, templates
 from ingest.models import Airflow, Batch, Feed, Slot
 from ingest.sources import spool
 from ingest.sources.http import SourceRefused, SourceUnavailable, back_off_s
@@ -87,7 +87,7 @@ def _store_lines(feed: Feed, file_id: int, chunk: spool.Chunk, now: datetime) ->
     last = feeds.as_line(file_id, *chunk.lines[-1], now).received_at
     if feed.kind == Feed.Kind.F5_REQUEST:
         assert feed.device is not None
-        return requests.save_lines(feed, feed.device, file_id, chunk.lines), last
+        return requests.save_lines(feed, feed.device, file_id, chunk.lines, templates.of(feed.config)), last
     lines = [feeds.as_line(file_id, offset, raw, now) for offset, raw in chunk.lines]
     return f5.save_lines(feed, lines, *_allowed(feed, now)), last
 

@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from ingest import incidents, judging, leases, models, partitions, pipeline, snapshot_feed
+from ingest import incidents, judging, leases, models, partitions, pipeline, snapshot_feed, templates
 from ingest.capture import Capture, CaptureError, read_capture
 from ingest.models import Feed, Try, Verdict
 from ingest.parsers import times
@@ -60,6 +60,7 @@ def replay(folder: Path, *, shift_to_now: bool = False, wait: bool = False) -> T
     """Ingest a capture; with `wait`, close its feeds and judge all of it. Raises `capture.CaptureError`."""
     began = time.monotonic()
     capture, name, spooled = _read(folder, shift_to_now)
+    _check_template(capture)
     partitions.make(_days(capture), kept=True)
     with transaction.atomic():
         instance = _airflow(capture, name)
@@ -89,12 +90,21 @@ def _read(folder: Path, shift_to_now: bool) -> tuple[Capture, str, Path]:
     now = timezone.now()
     name = f"{capture.name}-{now:%Y%m%dT%H%M%S}"
     lap = Feed.objects.filter(capture__startswith=f"{capture.name}-2").values("capture").distinct().count() + 1
-    shifted = _read_folder(folder, timedelta(seconds=math.floor((now - ENDED_BEFORE - capture.end).total_seconds())), lap)
+    shifted = _read_folder(
+        folder, timedelta(seconds=math.floor((now - ENDED_BEFORE - capture.end).total_seconds())), lap
+    )
     target = Path(settings.AIRF5_HOME) / "captures" / name / "f5"
     target.mkdir(parents=True, exist_ok=True)
     for file, content in shifted.f5.items():
         (target / file).write_bytes(content)
     return shifted, name, target.resolve()
+
+
+def _check_template(capture: Capture) -> None:
+    try:
+        templates.compiled(templates.texts(_template(capture)))
+    except templates.TemplateRefused as error:
+        raise CaptureError(f"meta.json of {capture.name}: {error}") from error
 
 
 def _read_folder(folder: Path, delta: timedelta = timedelta(0), lap: int = 0) -> Capture:
@@ -143,6 +153,7 @@ def _device(capture: Capture, name: str) -> models.Device | None:
                 "hostname": str(about.get("hostname") or "")[:250],
                 "utc_offset_s": int(offset.total_seconds()),
                 "makes_own_errors": about.get("makes_own_errors") is True,
+                "logs_requests": not templates.answers_only(_template(capture)),
             },
         )
         found.append(device)
@@ -158,7 +169,10 @@ def _feeds(
         wanted.append(("icontrol", Feed.Kind.F5_ICONTROL, {}))
     wanted.append(("airflow", Feed.Kind.AIRFLOW_CAPTURE, {}))
     for file in sorted(capture.f5, key=lambda file: list(F5_FILES).index(_kind(file))):
-        wanted.append((file.removesuffix(".log"), F5_FILES[_kind(file)], {"glob": [str(spooled / file)]}))
+        config: dict[str, Any] = {"glob": [str(spooled / file)]}
+        if _kind(file) == "request" and (template := templates.texts(_template(capture))):
+            config["template"] = list(template)
+        wanted.append((file.removesuffix(".log"), F5_FILES[_kind(file)], config))
     made = []
     for part, kind, config in wanted:
         side = {"airflow": instance} if part == "airflow" else {"device": device}
@@ -170,6 +184,12 @@ def _feeds(
             feed.save(update_fields=["config"])
         made.append(feed)
     return made
+
+
+def _template(capture: Capture) -> Any:
+    """The request-log template of the device whose the files are, else of the whole capture."""
+    first = next(iter(capture.meta.get("devices") or [{}]))
+    return first.get("template") or capture.meta.get("template")
 
 
 def _kind(file: str) -> str:

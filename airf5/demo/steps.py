@@ -130,21 +130,16 @@ def register_sources(where: Places) -> None:
 
 def recording_is_due() -> bool:
     """Whether the page would be empty: nothing was told in the last hour, by an earlier start or by a lap."""
-    from ingest.models import Verdict
+    from ingest.actions import route_failed_since
 
-    hour_ago = datetime.now(UTC) - timedelta(hours=1)
-    return not Verdict.objects.filter(try_row__end_at__gte=hour_ago, culprit="route").exists()
+    return not route_failed_since(datetime.now(UTC) - timedelta(hours=1))
 
 
 def forget_old_recordings() -> None:
     """What the demo keeps is a day: recordings read by earlier starts go."""
-    from ingest.actions import forget_capture
-    from ingest.models import Feed
+    from ingest.actions import forget_captures
 
-    day_ago = datetime.now(UTC) - RETENTION
-    old = Feed.objects.filter(capture__startswith=f"{RECORDING}-2", complete_to__lt=day_ago)
-    for name in sorted(set(old.values_list("capture", flat=True))):
-        forget_capture(name, USER)
+    forget_captures(f"{RECORDING}-2", datetime.now(UTC) - RETENTION, USER)
 
 
 def programs(where: Places, airflow_password: str) -> list[Program]:

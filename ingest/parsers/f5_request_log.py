@@ -149,6 +149,8 @@ def parse_with(templates: tuple[Template, ...], line: str, received: datetime | 
     """The line under the first of these templates that it fits, else under any form that is known."""
     text = clean(line)
     message, received, _ = unwrap(text, received)
+    if len(templates) > 1:  # one that fits as it stands goes before one that the line can be cut to
+        templates = tuple(sorted(templates, key=lambda one: one.pattern.match(message) is None))
     for template in templates:
         found = parse_message(template, message, received)
         if isinstance(found, RequestLine):
