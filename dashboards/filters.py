@@ -105,7 +105,8 @@ class Filter:
 
     def without(self, field: str) -> Filter:
         """The same question without one narrowing; a cursor does not survive a changed question."""
-        return replace(self, **{field: "", "after": ""})
+        changes: dict[str, Any] = {field: "", "after": ""}
+        return replace(self, **changes)
 
     def with_(self, **changes: Any) -> Filter:
         """The same question with other values (not checked again), from the first row on."""

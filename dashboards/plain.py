@@ -18,7 +18,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "
 def plain(value: Any) -> Any:
     """The value as JSON knows it."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {name: plain(getattr(value, name)) for name in names(type(value))}
+        kind: Any = type(value)
+        return {name: plain(getattr(value, name)) for name in names(kind)}
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, dict):
@@ -26,6 +27,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [plain(part) for part in value]
     return value
+
+
+def is_row(hint: Any) -> bool:
+    return dataclasses.is_dataclass(hint)
 
 
 @cache
@@ -39,8 +44,8 @@ def columns(kind: type) -> tuple[tuple[str, ...], ...]:
     found: list[tuple[str, ...]] = []
     hints = get_type_hints(kind)
     for name in names(kind):
-        inner = without_none(hints[name])
-        if dataclasses.is_dataclass(inner):
+        inner: Any = without_none(hints[name])
+        if is_row(inner):
             found += [(name, *way) for way in columns(inner)]
         elif not any(dataclasses.is_dataclass(part) for part in get_args(inner)):
             found.append((name,))
@@ -57,7 +62,8 @@ def without_none(hint: Any) -> Any:
 
 def cells(row: Any) -> list[Any]:
     """The row's cells, in the order of its columns, safe to open in a spreadsheet."""
-    return [cell(_at(row, way)) for way in columns(type(row))]
+    kind: Any = type(row)
+    return [cell(_at(row, way)) for way in columns(kind)]
 
 
 def _at(row: Any, way: tuple[str, ...]) -> Any:

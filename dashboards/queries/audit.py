@@ -67,7 +67,11 @@ def preceding(at: datetime, sources: Sequence[str], minutes: int = 30, limit: in
 
 @reading()
 def between(
-    start: datetime, end: datetime, layers: Sequence[str] = ("airflow", "f5"), limit: int = 50, sources: Sequence[str] = ()
+    start: datetime,
+    end: datetime,
+    layers: Sequence[str] = ("airflow", "f5"),
+    limit: int = 50,
+    sources: Sequence[str] = (),
 ) -> tuple[ActionRow, ...]:
     """What people changed, newest first; Airflow's machine-made events (a task ran) are left out."""
     found = UserAction.objects.filter(at__gte=start, at__lt=end, layer__in=layers)

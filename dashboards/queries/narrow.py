@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from airf5.accounts.roles import Scope
 from dashboards.filters import Filter, regex
@@ -87,11 +87,15 @@ def verdicts(asked: Filter) -> Q:
     return condition
 
 
-def crossing(asked: Filter, ids: dict[str, list[int]]) -> Exists:
-    """Tries with an exactly joined request in the window that fits all of `ids`."""
-    keys = models.TryKey.objects.filter(try_row_id=OuterRef(OuterRef("pk"))).values("id")
-    hit = models.Request.objects.filter(ts__gte=asked.start, ts__lt=asked.end, try_key_id__in=keys)
-    return Exists(hit.filter(**{f"{column}__in": values for column, values in ids.items()}))
+def crossing(asked: Filter, ids: dict[str, list[int]]) -> Q:
+    """Tries with an exactly joined request in the window that fits all of `ids`.
+
+    Not correlated with the try: the requests are read once, by time, and not once a try.
+    """
+    fits = {f"{column}__in": values for column, values in ids.items()}
+    met = models.Request.objects.filter(ts__gte=asked.start, ts__lt=asked.end, try_key_id__isnull=False, **fits)
+    keys = models.TryKey.objects.filter(id__in=met.values("try_key_id"), try_row__isnull=False)
+    return Q(id__in=keys.values("try_row_id"))
 
 
 def try_rows(asked: Filter, scope: Scope) -> QuerySet[Any]:
@@ -102,7 +106,7 @@ def try_rows(asked: Filter, scope: Scope) -> QuerySet[Any]:
     ids = routes(asked)
     if ids:
         named = Q(**{f"verdict__{column}__in": values for column, values in ids.items()})
-        found = found.filter(named | Q(crossing(asked, ids)))
+        found = found.filter(named | crossing(asked, ids))
     return found
 
 
