@@ -96,16 +96,13 @@ def draw_span(plot: Plot, y: int, track: MemberTrack, span: Span) -> None:
 def draw_requests(plot: Plot, y: int, requests: Sequence[RequestRow]) -> None:
     """Answered requests as ticks, slow ones as bars, failed ones last and on top."""
     axis = plot.axis
-    for row in requests:
-        title = request_title(row)
-        if row.outcome == "slow":
-            bar = shape("rect", "band", y=y + 18, height=5, **axis.span(row.at, row.end or row.at))
-            plot.mark([bar], title, "slow", _behind(row))
-        elif not row.failed:
-            # Too many to tab through: a tick with a title, the table has the rows.
-            plot.body.append(
-                shape("line", "req", x1=axis.pc(row.at), x2=axis.pc(row.at), y1=y + 15, y2=y + 25, title=title)
-            )
+    for row in (row for row in requests if row.outcome != "slow" and not row.failed):
+        # Too many to tab through: a tick with a title, the table has the rows.
+        x, title = axis.pc(row.at), request_title(row)
+        plot.body.append(shape("line", "req", x1=x, x2=x, y1=y + 15, y2=y + 25, title=title))
+    for row in (row for row in requests if row.outcome == "slow"):
+        bar = shape("rect", "band", y=y + 18, height=5, **axis.span(row.at, row.end or row.at))
+        plot.mark([bar], request_title(row), "slow", _behind(row))
     failures(plot, y + 20, [row for row in requests if row.failed])
 
 
