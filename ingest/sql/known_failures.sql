@@ -1,4 +1,5 @@
--- Which of these failed requests (arrays of line ids, endpoints, times, messages) are stored already, to the letter.
+-- Which of these failed requests (arrays of line ids, endpoints, times, messages) are stored already, to the letter;
+-- %(from)s and %(to)s, the first and the last of the times, choose the partitions once instead of per request.
 -- Needs the partial index on request (endpoint, ts) WHERE outcome > 0 and the one on detail (line_id).
 SELECT u.line_id
 FROM unnest(%(ids)s::bigint[], %(endpoints)s::int[], %(times)s::timestamptz[], %(raw)s::text[]) AS u(line_id, endpoint_id, ts, raw)
@@ -7,6 +8,7 @@ CROSS JOIN LATERAL (
     FROM ingest_request r
     JOIN ingest_request_detail d ON d.line_id = r.line_id AND d.ts = r.ts
     WHERE r.endpoint_id = u.endpoint_id AND r.ts = u.ts AND r.outcome > 0
+      AND r.ts BETWEEN %(from)s AND %(to)s AND d.ts BETWEEN %(from)s AND %(to)s
     OFFSET 0
 ) AS known
 WHERE known.raw = u.raw

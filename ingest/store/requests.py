@@ -63,11 +63,8 @@ class _Messages:
     def __init__(self, file_id: int, lines: Sequence[tuple[int, bytes]], waited: dict[int, str]) -> None:
         self._base = file_id << 40
         self._lines = lines
-        self._waited = waited
+        self._waited = waited  # and, later, what was asked for
         self._by_offset: dict[int, bytes] | None = None
-
-    def __contains__(self, line_id: int) -> bool:
-        return line_id in self._waited or self.line(line_id) is not None
 
     def line(self, line_id: int) -> str | None:
         """The whole spool line of this batch."""
@@ -79,11 +76,11 @@ class _Messages:
     def __getitem__(self, line_id: int) -> str:
         """The device's own message."""
         found = self._waited.get(line_id)
-        if found is not None:
-            return found
-        line = self.line(line_id) or ""
-        spool = split_spool(line)
-        return spool.message if spool else line
+        if found is None:
+            line = self.line(line_id) or ""
+            spool = split_spool(line)
+            found = self._waited[line_id] = spool.message if spool else line  # asked for again by the detail row
+        return found
 
     def received_at(self, line_id: int) -> datetime | None:
         spool = split_spool(self.line(line_id) or "")
@@ -104,12 +101,16 @@ def save_lines(
     counts.repeated = len(pairer.repeated)
     wholes = [merged(pair) for pair in pairer.pairs]
     seen = _stored_already(device, wholes, text)
-    taken = _ids(pairer.pairs) & waiting.keys()
+    taken = (waiting.keys() & {pair[2] for pair in pairer.pairs}) | (
+        waiting.keys() & {pair[3] for pair in pairer.pairs}
+    )
     if seen:
-        again = [pair for pair, whole in zip(pairer.pairs, wholes, strict=True) if whole[0] in seen]
-        counts.repeated += len(_ids(again) - taken)
+        told = [pair for pair, whole in zip(pairer.pairs, wholes, strict=True) if whole[0] in seen]
+        counts.repeated += len(_ids(told) - taken)
         wholes = [whole for whole in wholes if whole[0] not in seen]
-    counts.rows = len(_ids(pairer.pairs) - taken) - (counts.repeated - len(pairer.repeated))
+    alone = sum(1 for pair in pairer.pairs if pair[0] is None or pair[1] is None)
+    again = counts.repeated - len(pairer.repeated)
+    counts.rows = 2 * len(pairer.pairs) - alone - len(taken) - again
     _store(feed, device, wholes, text, now)
     halves = [half for half in pairer.waiting() if half.line_id not in waiting]
     counts.halves = len(halves)
@@ -190,10 +191,13 @@ def _stored_already(device: Device, wholes: list[Whole], text: _Messages) -> set
     if not failed:
         return set()
     endpoints = names.endpoints(device.group_id, {names.Virtual(*whole[1][3:6]) for whole in failed})
+    times = [_at(whole.line.ts_us) for whole in failed]
     parameters = {
         "ids": [whole.line_id for whole in failed],
         "endpoints": [endpoints[names.Virtual(*whole[1][3:6])] for whole in failed],
-        "times": [_at(whole.line.ts_us) for whole in failed],
+        "times": times,
+        "from": min(times),
+        "to": max(times),
         "raw": [_raw(whole, text) for whole in failed],
     }
     with connection.cursor() as cursor:
