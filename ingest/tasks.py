@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from datetime import timedelta
 
 from celery import shared_task
@@ -22,7 +20,9 @@ HOUSEKEEP_EVERY = timedelta(minutes=10)
 @shared_task(ignore_result=True, expires=10)
 def wake() -> None:
     """Ask for work on each live feed that is due and free."""
+    leases.give_back()
     if leases.claim_slot("wake", timezone.now(), WAKE_EVERY):
+        leases.free_abandoned()
         for feed_id in due_feeds():
             ingest_feed.delay(feed_id)
         correlate.delay()
@@ -39,7 +39,8 @@ def due_feeds() -> list[int]:
 @shared_task(ignore_result=True, expires=30)
 def ingest_feed(feed_id: int) -> int:
     """Take the lease, read, release."""
-    epoch = leases.take(feed_id, f"{socket.gethostname()} {os.getpid()}")
+    leases.give_back()
+    epoch = leases.take(feed_id, leases.owner())
     if epoch is None:
         return 0
     try:
@@ -51,6 +52,7 @@ def ingest_feed(feed_id: int) -> int:
 @shared_task(ignore_result=True, expires=10)
 def correlate() -> int:
     """Judge what waits; one worker at a time does it for each turn."""
+    leases.give_back()
     return pipeline.correlate(timezone.now()) if leases.claim_slot("correlate", timezone.now(), CORRELATE_EVERY) else 0
 
 

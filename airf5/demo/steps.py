@@ -158,7 +158,9 @@ def programs(where: Places, airflow_password: str) -> list[Program]:
             [python, "-m", "airf5.demo.replay_server", str(where.replay_port), capture, home, AIRFLOW_USER],
             secret=airflow_password,
         ),
-        Program("bigip", [python, "-m", "airf5.demo.sender", HOST, str(where.syslog_port), capture, home]),
+        Program(
+            "bigip", [python, "-m", "airf5.demo.sender", HOST, str(where.syslog_port), capture, home, str(where.spool)]
+        ),
     ]
 
 
