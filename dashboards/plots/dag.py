@@ -24,7 +24,7 @@ SLOW = 2.0
 
 def plot(page: DagPage, fresh: Freshness) -> Plot:
     drawn = Plot(Axis(page.start, page.end), f"Runs of {page.row.dag_id}", ident="dag-plot")
-    until = min(page.end, fresh.complete_to) if fresh.complete_to and fresh.complete_to > page.start else page.end
+    until = parts.until(fresh, page.start, page.end)
     _incidents(drawn, page, until)
     runs = [run for run in page.runs if run.start][-MOST_RUNS:]
     _took(drawn, page, runs)

@@ -26,7 +26,7 @@ DEVICE_KINDS = ("device", "virtual", "virtual_address")
 
 def plot(page: IncidentPage, fresh: Freshness) -> Plot:
     """Everything that the incident's page draws."""
-    row, until = page.row, _until(page, fresh)
+    row, until = page.row, parts.until(fresh, page.start, page.end)
     drawn = Plot(Axis(page.start, page.end), _title(page), wish=8, ident="incident-plot")
     drawn.window(row.start, min(row.end, until) if row.end else until)
     drawn.body.append(_onset(drawn, row.start))
@@ -37,10 +37,6 @@ def plot(page: IncidentPage, fresh: Freshness) -> Plot:
     _changes(drawn, page)
     parts.draw_gaps(drawn, fresh)
     return drawn
-
-
-def _until(page: IncidentPage, fresh: Freshness) -> datetime:
-    return min(page.end, fresh.complete_to) if fresh.complete_to and fresh.complete_to > page.start else page.end
 
 
 def _title(page: IncidentPage) -> str:
@@ -102,8 +98,9 @@ def _lane(drawn: Plot, y: int, tries: Sequence[TryRow], until: datetime) -> None
     last = tries[-1]
     if last.state == "up_for_retry" and last.end_at:
         drawn.body.append(parts.wait(drawn.axis, last.end_at, drawn.axis.end, y))
-    for row in tries:
-        parts.draw_try(drawn, y, row, until)
+    following = [row.start_at for row in tries[1:]] + [None]
+    for row, then in zip(tries, following, strict=True):
+        parts.draw_try(drawn, y, row, until, then)
 
 
 def _bare(drawn: Plot, y: int, row: TryRow, until: datetime) -> None:

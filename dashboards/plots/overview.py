@@ -47,7 +47,7 @@ def _lane(drawn: Plot, lane: Lane, fresh: Freshness) -> None:
     before = ""
     for cell in lane.cells:
         before = _cell(drawn, y, cell, lane.name, before)
-    until = min(drawn.axis.end, fresh.complete_to) if fresh.complete_to else drawn.axis.end
+    until = parts.until(fresh, drawn.axis.start, drawn.axis.end)
     for row in lane.incidents:
         end = min(row.end, until) if row.end else until
         title = f"Incident {row.id}: {row.sentence or row.cause_name}, {clock(row.start)} to {clock(end)}"
@@ -61,7 +61,7 @@ def _cell(drawn: Plot, y: int, cell: Cell, endpoint: str, before: str) -> str:
     span = drawn.axis.span(cell.start + inset, cell.end - inset)
     counts = sorted(((getattr(cell, name), name) for name in CULPRITS if getattr(cell, name)), reverse=True)
     if not counts:
-        if cell.requests and cell.complete:
+        if cell.requests:
             title = f"{clock(cell.start)} to {clock(cell.end)}: {many(cell.requests, 'request')}, no verdict needed"
             drawn.body.append(shape("rect", "calm", y=y + 6, height=HIGH, title=title, **span))
         return ""

@@ -28,12 +28,13 @@ TRY_ICONS = {
 }
 SOFT = ("success", "running", "deferred", "up_for_reschedule", "skipped", "queued", "scheduled")
 TRACK_STATES = {"up": "up", "down": "down"}  # disabled and unknown are grey
+ROOM_WORDS, ROOM_ICON = 8.0, 3.0  # per cent of the axis up to the next try
 CROWDED = 3.5  # per cent of the axis: no room for a number before the next mark
 WAIT = timedelta(milliseconds=300)  # a shorter wait is narrower than the bar's own outline
 
 
-def draw_try(plot: Plot, y: int, row: TryRow, until: datetime) -> None:
-    """One try's bar with its icon, its number, and the dotted line of its wait."""
+def draw_try(plot: Plot, y: int, row: TryRow, until: datetime, then: datetime | None = None) -> None:
+    """One try's bar with its icon, its number, and the dotted line of its wait; `then` is where the next try begins."""
     start = row.start_at or row.queued_at or row.scheduled_at
     if start is None or start > plot.axis.end:
         return
@@ -44,7 +45,8 @@ def draw_try(plot: Plot, y: int, row: TryRow, until: datetime) -> None:
         shapes.append(wait(axis, waited, start, y))
     soft = " soft" if row.state in SOFT else ""
     shapes.append(shape("rect", f"bar{soft}", y=y + 9, height=12, **axis.span(start, end)))
-    shapes += _try_words(plot, y, row, start, end)
+    room = plot.axis.x(then) - plot.axis.x(end) if then else 100.0
+    shapes += _try_words(plot, y, row, start, end)[: 2 if room > ROOM_WORDS else 1 if room > ROOM_ICON else 0]
     plot.mark(shapes, try_title(row, start, end), row.state, links.attempt(row.id), late=not soft)
 
 
@@ -149,16 +151,36 @@ def draw_incident(plot: Plot, y: int, row: IncidentRow, until: datetime, *, soft
     plot.mark(shapes, title, row.culprit, links.incident(row.id), late=not soft)
 
 
+def covered(fresh: Freshness) -> list[tuple[datetime, datetime, bool]]:
+    """The stretches with log data of all feeds: the live ones together, each replayed capture for itself."""
+    groups: dict[str, list[tuple[datetime, datetime]]] = {}
+    for feed in fresh.feeds:
+        if feed.complete_from and feed.complete_to:
+            groups.setdefault(feed.capture, []).append((feed.complete_from, feed.complete_to))
+    spans = [(max(a for a, _ in g), min(b for _, b in g), not capture) for capture, g in groups.items()]
+    return sorted(span for span in spans if span[0] < span[1])
+
+
+def until(fresh: Freshness, start: datetime, end: datetime) -> datetime:
+    """Where the lanes of a window end: at the newest watermark within it."""
+    return max((min(to, end) for since, to, _ in covered(fresh) if to > start and since < end), default=end)
+
+
 def draw_gaps(plot: Plot, fresh: Freshness) -> None:
     """Where there is no log data: before the feeds began, in their gaps, and what has not arrived."""
-    axis = plot.axis
-    if fresh.complete_from and fresh.complete_from > axis.start:
-        at = fresh.complete_from
-        plot.gap(axis.start, at, f"No log data before {clock(at)}: the feed began then")
+    axis, spans, at = plot.axis, covered(fresh), plot.axis.start
+    for since, to, _ in spans:
+        if to <= axis.start or since >= axis.end:
+            continue
+        if since > at:
+            first = at == axis.start
+            plot.gap(at, since, f"No log data before {clock(since)}" if first else f"No log data until {clock(since)}")
+        at = max(at, to)
+    if spans and at < axis.end:
+        live = any(live for _, _, live in spans)
+        plot.gap(at, axis.end, "Not yet arrived" if live else f"No log data after {clock(spans[-1][1])}")
     for gap in fresh.gaps:
         plot.gap(gap.start, gap.end or axis.end, f"Gap in {gap.feed}: {gap.reason}")
-    if fresh.complete_to and fresh.complete_to < axis.end:
-        plot.gap(fresh.complete_to, axis.end, "Not yet arrived")
 
 
 def scale(top: float) -> list[float]:

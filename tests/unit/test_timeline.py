@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -223,6 +225,38 @@ def test_an_incident_is_a_bar_with_its_number() -> None:
     (mark,) = marks(plot)
     assert (mark.href, mark.state, mark.shapes[1].text) == ("/incidents/6/", "route", "6")
     assert mark.title == "Incident 6: said, 09:36:10 to 09:37:00"
+
+
+def a_feed(since: float, to: float, capture: str = "") -> SimpleNamespace:
+    return SimpleNamespace(complete_from=at(since), complete_to=at(to), capture=capture)
+
+
+def test_live_feeds_cover_what_all_of_them_have_and_a_capture_stands_for_itself() -> None:
+    fresh: Any = SimpleNamespace(feeds=(a_feed(0, 90), a_feed(10, 80), a_feed(-500, -400, "lab1")), gaps=())
+    assert parts.covered(fresh) == [(at(-500), at(-400), False), (at(10), at(80), True)]
+    assert parts.until(fresh, at(0), at(100)) == at(80)
+    plot = a_plot()
+    parts.draw_gaps(plot, fresh)
+    assert [(gap.start, gap.end, gap.why) for gap in plot.gaps] == [
+        (at(0), at(10), "No log data before 09:36:10"),
+        (at(80), at(100), "Not yet arrived"),
+    ]
+
+
+def test_between_two_captures_there_is_no_data() -> None:
+    fresh: Any = SimpleNamespace(feeds=(a_feed(0, 20, "a"), a_feed(60, 70, "b")), gaps=())
+    plot = a_plot()
+    parts.draw_gaps(plot, fresh)
+    assert [(gap.start, gap.end) for gap in plot.gaps] == [(at(20), at(60)), (at(70), at(100))]
+
+
+def test_words_give_way_to_the_next_try() -> None:
+    tags = []
+    for then in (None, at(24), at(21)):
+        plot = a_plot()
+        parts.draw_try(plot, 0, a_try(), at(100), then)
+        tags.append([s.tag for s in marks(plot)[0].shapes])
+    assert tags == [["line", "rect", "icon", "text"], ["line", "rect", "icon"], ["line", "rect"]]
 
 
 def test_a_link_leaves_out_what_is_not_asked() -> None:
