@@ -10,7 +10,9 @@ NEED_NO_SERVICE = {
     "", "check", "collectstatic", "compilemessages", "diffsettings", "f5config", "findstatic", "help", "makemessages",
     "makemigrations", "parse", "receive", "spectacular", "startapp", "testserver", "version",
 }  # fmt: skip
-NEED_TABLES = {"replay", "verdicts", "incidents", "demo", "runserver", "token", "doctor", "audit", "createsuperuser"}
+NEED_TABLES = {
+    "replay", "verdicts", "incidents", "demo", "runserver", "token", "doctor", "audit", "sources", "createsuperuser",
+}  # fmt: skip
 NEED_BROKER = {"demo"}
 
 

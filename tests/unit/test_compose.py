@@ -27,6 +27,10 @@ def test_every_role_is_there() -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_its_command_can_be_run(name: str) -> None:
     match OURS[name]["command"]:
+        case ["sh", "-c", both]:
+            for one in both.split(" && "):
+                python, manage, command, *_ = one.split()
+                assert (python, manage) == ("python", "manage.py") and command in get_commands()
         case ["python", "manage.py", command, *_]:
             assert command in get_commands()
         case ["gunicorn", module]:
@@ -103,3 +107,14 @@ def test_nothing_starts_before_the_tables_are_there(name: str) -> None:
 def test_every_dependency_is_a_service() -> None:
     for service in SERVICES.values():
         assert set(service.get("depends_on", {})) <= set(SERVICES)
+
+
+def test_the_example_of_the_sources_fits_the_services() -> None:
+    example = re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "sources.md").read_text("utf-8"), re.S)
+    assert example
+    more = yaml.safe_load(example[1])
+    assert set(more["services"]) <= set(OURS)
+    for service in more["services"].values():
+        assert set(service["environment"]) <= VARIABLES
+        assert set(service["secrets"]) <= set(more["secrets"])
+        assert [volume.split(":")[1] for volume in service["volumes"]] == [service["environment"]["AIRF5_SOURCES_FILE"]]

@@ -1,0 +1,133 @@
+"""The sources file: all of it or nothing, the same twice changes nothing, and an error names entry and field."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.management import CommandError, call_command
+
+from airf5.accounts.models import UserAction
+from ingest import actions
+from ingest.models import Airflow, Device, Feed
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "docs" / "sources.example.json"
+AIRFLOW = {"kind": "airflow", "name": "prod", "url": "https://airflow.example.com", "token": "env:AIRFLOW_TOKEN"}
+DEVICE = {"kind": "device", "name": "bigip-1", "sender": "192.0.2.11"}
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Any:
+    """Write these entries to a file and run the command; what it prints."""
+
+    def run(*entries: Any, text: str | None = None, check: bool = False) -> str:
+        file, out = tmp_path / "sources.json", io.StringIO()
+        file.write_text(json.dumps(entries) if text is None else text)
+        call_command("sources", str(file), *(["--check"] if check else []), stdout=out)
+        return out.getvalue()
+
+    return run
+
+
+def changes() -> list[tuple[str, str, str]]:
+    return list(UserAction.objects.order_by("pk").values_list("actor", "verb", "target"))
+
+
+def test_the_example_works() -> None:
+    out = io.StringIO()
+    call_command("sources", str(EXAMPLE), stdout=out)
+    assert out.getvalue().endswith("8 sources, 8 created or changed.\n")
+    assert Airflow.objects.get().url == "https://airflow.example.com"
+    assert set(Device.objects.values_list("name", "group__name", "utc_offset_s", "logs_requests")) == {
+        ("bigip-1", "bigip-pair", 3600, True),
+        ("bigip-2", "bigip-pair", 3600, False),  # its template logs responses only
+    }
+    feed = Feed.objects.get(name="bigip-1/request")
+    assert feed.config == {"glob": [f"{settings.AIRF5_SPOOL_DIR}/192.0.2.11/request*.log*"]}
+    assert Feed.objects.get(name="bigip-1/icontrol").config == {"folder": "/var/spool/airf5/icontrol/bigip-1"}
+    assert set(Feed.objects.filter(config__has_key="template").values_list("name", flat=True)) == {"bigip-2/request"}
+    assert Feed.objects.get(kind="airflow_api").config["poll_s"] == 10
+
+
+def test_the_same_file_twice_changes_nothing(sources: Any) -> None:
+    sources(AIRFLOW, DEVICE)
+    Feed.objects.filter(name="prod").update(enabled=False)
+    before = changes(), list(Feed.objects.order_by("pk").values())
+    assert "prod: unchanged\n" in (told := sources(AIRFLOW, DEVICE)) and "0 created or changed" in told
+    assert (changes(), list(Feed.objects.order_by("pk").values())) == before
+
+
+def test_what_differs_is_changed_and_said(sources: Any) -> None:
+    sources(AIRFLOW, DEVICE)
+    told = sources(AIRFLOW | {"poll_seconds": 30}, DEVICE | {"utc_offset": "-05:00"})
+    assert "prod: changed" in told and "bigip-1/request: changed" in told and "bigip-1/ltm: unchanged" in told
+    assert changes()[-2:] == [
+        ("sources file", "change_source", "prod"),
+        ("sources file", "change_source", "bigip-1/request"),
+    ]
+    assert UserAction.objects.latest("pk").detail["config"]["utc_offset_s"] == -5 * 3600
+    assert Device.objects.get().utc_offset_s == -5 * 3600
+
+
+def test_check_changes_nothing(sources: Any) -> None:
+    told = sources(AIRFLOW, DEVICE, check=True)
+    assert "prod: would be created" in told and "nothing was changed" in told
+    assert not Feed.objects.exists() and not Device.objects.exists() and not UserAction.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        ("prod", r"Entry 2 is no JSON object"),
+        ({"name": "x"}, r'Entry 2: kind must be "airflow" or "device"'),
+        ({"kind": "device"}, r"Entry 2: name must be a text"),
+        (AIRFLOW, r"Entry 2 \(airflow prod\): Entry 1 \(airflow prod\) has the same name"),
+        (AIRFLOW | {"name": "b", "url": "airflow"}, r'Entry 2 \(airflow b\): url "airflow" must be an address'),
+        (AIRFLOW | {"name": "b", "url": "https://u:p@x.example"}, r"url .* must not hold a user or a password"),
+        (AIRFLOW | {"name": "b", "token": "s3cret"}, r"\(airflow b\): token must be env:NAME or file:/path"),
+        ({"kind": "airflow", "name": "b", "url": "https://x.example"}, r"token is missing"),
+        (AIRFLOW | {"name": "b", "poll_seconds": "10"}, r"poll_seconds \"10\" must be a number"),
+        (AIRFLOW | {"name": "b", "pol": 1}, r"there is no field pol; known are kind, name, url"),
+        ({"kind": "device", "name": "d"}, r"Entry 2 \(device d\): sender or spool is needed"),
+        (DEVICE | {"sender": "bigip"}, r'sender "bigip" must be an IP address'),
+        (DEVICE | {"utc_offset": "+25:00"}, r'utc_offset "\+25:00" must be an offset'),
+        (DEVICE | {"logs_requests": "no"}, r'logs_requests "no" must be true or false'),
+        (DEVICE | {"template": "$CLIENT_IP$SERVER_IP "}, r"template .* nothing stands between \$CLIENT_IP and"),
+        (DEVICE | {"folder": "icontrol"}, r'folder "icontrol" must be an absolute path'),
+    ],
+)
+def test_an_error_names_entry_and_field_and_nothing_is_done(sources: Any, entry: Any, sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence) as error:
+        sources(AIRFLOW, entry)
+    assert error.value.returncode == 2 and "s3cret" not in str(error.value) and "\n" not in str(error.value)
+    assert not Feed.objects.exists()
+
+
+def test_two_devices_cannot_have_the_same_logs(sources: Any) -> None:
+    with pytest.raises(CommandError, match=r"Entry 2 \(device b\): Entry 1 \(device bigip-1\) has the same logs"):
+        sources(DEVICE, {"kind": "device", "name": "b", "spool": "192.0.2.11"})
+
+
+def test_what_the_database_refuses_undoes_all_of_it(sources: Any) -> None:
+    actions.configure_source("f5_ltm", "prod", None, "old", {"glob": []}, "ann")
+    with pytest.raises(CommandError, match=r"Entry 2 \(airflow prod\): prod is another kind of source already"):
+        sources(DEVICE, AIRFLOW)
+    assert Feed.objects.count() == 1
+
+
+@pytest.mark.parametrize(("text", "sentence"), [("{", "is not JSON"), ("{}", "must hold a JSON list")])
+def test_a_file_that_is_no_list_is_refused(sources: Any, text: str, sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        sources(text=text)
+
+
+def test_without_a_file_there_is_nothing_to_do(tmp_path: Path) -> None:
+    out = io.StringIO()
+    call_command("sources", stdout=out)
+    assert "AIRF5_SOURCES_FILE is not set" in out.getvalue()
+    with pytest.raises(CommandError, match="cannot be read: No such file"):
+        call_command("sources", str(tmp_path / "none.json"))
