@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from ingest import records
-from ingest.models import Endpoint, F5Pool, HealthEvent, Member
+from ingest.models import Endpoint, F5Pool, HealthEvent, Member, Verdict
 
 SESSIONS = frozenset({"enabled", "disabled", "forced_disabled", "user_disabled", "user_enabled"})
 
@@ -63,7 +63,7 @@ def find(pool_id: int, name: str, address: str = "", port: int | None = None) ->
     address, port = address or known_address, port if port is not None else known_port
     if found is not None:
         if address and (found.address, found.port) != (address, port):
-            Member.objects.filter(pk=found.pk).update(address=address[:64], port=port)
+            return _learn_address(found, address, port)
         return int(found.pk)
     if address:
         unnamed = Member.objects.filter(f5_pool_id=pool_id, address=address, port=port).exclude(name__startswith="/")
@@ -75,6 +75,24 @@ def find(pool_id: int, name: str, address: str = "", port: int | None = None) ->
         f5_pool_id=pool_id, name=name, defaults={"address": address[:64], "port": port}
     )
     return int(row.pk)
+
+
+def _learn_address(named: Member, address: str, port: int | None) -> int:
+    """The address of a member that was known by its name alone; the request log may know it by its address already.
+
+    Requests carry the id of the row with the address, and there may be millions of them: that row takes the name over.
+    """
+    same = Member.objects.filter(f5_pool_id=named.f5_pool_id, address=address, port=port)
+    by_address = same.exclude(name__startswith="/").exclude(pk=named.pk).first()
+    if by_address is None:
+        Member.objects.filter(pk=named.pk).update(address=address[:64], port=port)
+        return int(named.pk)
+    HealthEvent.objects.filter(member=named).update(member=by_address)
+    Verdict.objects.filter(member=named).update(member=by_address)
+    kept = {"name": named.name, "state": named.state, "session": named.session, "since": named.since}
+    named.delete()
+    Member.objects.filter(pk=by_address.pk).update(**kept)
+    return int(by_address.pk)
 
 
 def save_state(pool_id: int, state: records.MemberState, at: datetime) -> bool:
