@@ -40,7 +40,9 @@ class UserAction(models.Model):
     result = models.CharField(max_length=60, blank=True, default="")
     address = models.CharField(max_length=64, blank=True, default="")
     tool = models.CharField(max_length=60, blank=True, default="")
-    external_id = models.CharField(max_length=120, blank=True, default="", help_text="event log id, or transaction and step")
+    external_id = models.CharField(
+        max_length=120, blank=True, default="", help_text="event log id, or transaction and step"
+    )
     detail = models.JSONField(default=dict, blank=True)
     line_id = models.BigIntegerField(null=True)
     raw = models.TextField(blank=True, default="")
