@@ -115,7 +115,7 @@ def register_sources(where: Places) -> None:
         "base_url": f"http://{HOST}:{where.replay_port}",
         "username": AIRFLOW_USER,
         "password": f"file:{where.airflow_password}",
-        "poll_s": 10,
+        "poll_s": 5,
         "options": {"first_hours": 2},
     }
     configure_source("airflow_api", f"{AIRFLOW} API", AIRFLOW, None, api, USER)
