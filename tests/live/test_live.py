@@ -43,7 +43,7 @@ TOLD = re.compile(rb'ts="(\d+\.\d+)".*client_ip="([^"]*)",client_port="(\d*)"')
 Row = dict[str, Any]
 
 
-@dataclass
+@dataclass(eq=False)
 class Demo:
     """One running demo, in a home and with ports of its own."""
 
@@ -236,6 +236,7 @@ def earlier(demo: Demo) -> list[bytes]:
     return [b"%s 127.0.0.1 %s\n" % (at.isoformat().encode(), message) for at, _, message in told]
 
 
+@cache
 def sent(demo: Demo) -> list[bytes]:
     """The messages of the lap, and those of before."""
     part = recorded().parts["lap"]
@@ -244,12 +245,14 @@ def sent(demo: Demo) -> list[bytes]:
     return before + [message for _, _, message in recording.lines_between(part, demo.piece, long_ago, at_last)]
 
 
+@cache
 def sent_requests(demo: Demo) -> Counter[tuple[float, str, int]]:
     """Each request that the lap's lines tell of; both lines of a request have its time."""
     found = {match.groups() for message in sent(demo) if (match := TOLD.search(message))}
     return Counter((float(at), ip.decode(), int(port)) for at, ip, port in found)
 
 
+@cache
 def truth(demo: Demo) -> dict[tuple[Any, ...], Row]:
     """What really happened, of the runs that began in the lap, in this lap's times and identifiers."""
     folder = ROOT / "captures" / "lab1"
@@ -265,6 +268,7 @@ def truth(demo: Demo) -> dict[tuple[Any, ...], Row]:
     return {tuple(row[name] for name in KEY): row for row in told}
 
 
+@cache
 def said(demo: Demo) -> dict[tuple[Any, ...], Row]:
     rows = demo.manage("verdicts", "--airflow", "demo-airflow")
     return {tuple(row[name] for name in KEY): row for row in rows}
