@@ -34,6 +34,7 @@ SLASHED = re.compile(
 )  # @2026/11/22 09:28:51
 SYSLOG = re.compile(rf"(?<![\w,]){MONTH} ([ 123]\d) ([0-2]\d):([0-5]\d):([0-5]\d)(?![\d:])")  # Nov 22 09:25:35
 HTTP = re.compile(rf"\b({'|'.join(DAYS)}), (\d\d) {MONTH} 20(\d\d) ([0-2]\d):([0-5]\d):([0-5]\d) GMT")
+NCSA = re.compile(rf"\b([0-3]\d)/{MONTH}/20(\d\d):([0-2]\d):([0-5]\d):([0-5]\d)\b")  # 22/Nov/2026:09:25:11
 REPR = re.compile(r"datetime\.datetime\(20(\d\d), (\d\d?), (\d\d?), (\d\d?), (\d\d?), (\d\d?)(?=[,)])")
 EPOCH = re.compile(r'ts="(?<!\wts=")(\d{10})(?=[."])')
 
@@ -156,6 +157,8 @@ def _shift_times(text: str, by: timedelta, year: int) -> str:
     text = EPOCH.sub(lambda match: f'ts="{int(match[1]) + int(by.total_seconds()):010d}', text)
     if " GMT" in text:
         text = HTTP.sub(partial(_shift_http, by), text)
+    if any(f"/{month}/20" in text for month in MONTHS):
+        text = NCSA.sub(partial(_shift_ncsa, by), text)
     text = REPR.sub(partial(_shift_repr, by), text)
     if any(f"{month} " in text for month in MONTHS):
         text = SYSLOG.sub(partial(_shift_syslog, by, anchor), text)
@@ -178,6 +181,15 @@ def _shift_http(by: timedelta, match: re.Match[str]) -> str:
         return match[0]
     # strftime would follow the locale
     return f"{DAYS[moment.weekday()]}, {moment:%d} {MONTHS[moment.month - 1]} {moment:%Y %H:%M:%S} GMT"
+
+
+def _shift_ncsa(by: timedelta, match: re.Match[str]) -> str:
+    day, month, year, hour, minute, second = match.groups()
+    try:
+        moment = _naive(year, MONTHS.index(month) + 1, day, hour, minute, second) + by
+    except (ValueError, OverflowError):
+        return match[0]
+    return f"{moment:%d}/{MONTHS[moment.month - 1]}/{moment:%Y:%H:%M:%S}"
 
 
 def _shift_repr(by: timedelta, match: re.Match[str]) -> str:

@@ -151,6 +151,12 @@ def test_a_capture_may_name_its_template(tmp_path: Path, meta: dict[str, Any]) -
     assert not Reject.objects.exists() and not Device.objects.get().logs_requests
 
 
+def test_a_capture_with_a_template_can_be_shifted(tmp_path: Path) -> None:
+    at = datetime(2026, 11, 22, 9, 9, tzinfo=UTC)
+    call_command("replay", str(a_capture(tmp_path / "elk", {"template": ELK}, elk(at))), "--shift-to-now", "--wait")
+    assert timedelta(minutes=1) < timezone.now() - Request.objects.get().ts < timedelta(minutes=4)
+
+
 def test_a_capture_with_a_template_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
     folder = a_capture(tmp_path / "elk", {"template": "$CLIENT_IP$SERVER_IP "}, "")
     with pytest.raises(CommandError, match=r"meta\.json of elk: The template cannot be used"):
