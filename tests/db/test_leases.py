@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from ingest import leases
 from ingest.models import Batch, Feed
@@ -86,3 +89,44 @@ def test_a_turn_of_a_job_is_given_once() -> None:
     assert not leases.claim_slot("wake", NOW + timedelta(seconds=1), every)
     assert leases.claim_slot("wake", NOW + timedelta(seconds=2), every)
     assert leases.claim_slot("correlate", NOW, every)
+
+
+def test_a_lease_of_a_process_that_is_gone_is_freed_at_once(feed: Feed) -> None:
+    ask = "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'tests.settings'; import django; django.setup()\n"
+    ask += "from ingest import leases; print(leases.owner())"
+    root = Path(__file__).resolve().parents[2]
+    gone = subprocess.run(
+        [sys.executable, "-c", ask], cwd=root, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    epoch = leases.take(feed.pk, gone)
+    assert leases.take(feed.pk, "one") is None
+    assert leases.free_abandoned() == 1
+    assert epoch is not None and leases.take(feed.pk, "one") == epoch + 1
+
+
+@pytest.mark.parametrize("who", ["", "one", "host 1", "host 999999999 1 of-another-machine", "host x 1 y"])
+def test_a_lease_is_not_freed_when_nobody_can_know_whether_its_owner_lives(feed: Feed, who: str) -> None:
+    leases.take(feed.pk, who)
+    assert leases.free_abandoned() == 0
+
+
+def test_a_lease_of_a_process_that_lives_is_not_freed(feed: Feed) -> None:
+    leases.take(feed.pk, leases.owner())
+    assert leases.free_abandoned() == 0
+    assert len(leases.owner()) <= 100
+
+
+def test_a_lease_that_could_not_be_given_back_is_given_back_later(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    epoch = leases.take(feed.pk, "one")
+    assert epoch is not None
+
+    def away(**_: object) -> None:
+        raise OperationalError("the server closed the connection")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Feed.objects, "filter", away)
+        patch.setattr(leases.connection, "close", lambda: None)
+        leases.release(feed.pk, epoch)
+    assert leases.take(feed.pk, "two") is None
+    leases.give_back()
+    assert leases.take(feed.pk, "two") == epoch + 1

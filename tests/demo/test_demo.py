@@ -200,6 +200,44 @@ def test_the_sender_goes_on_where_it_stopped(tmp_path):
     assert sender.read_place(tmp_path, EPOCH + timedelta(hours=1)) == EPOCH + timedelta(hours=1)
 
 
+class ALink:
+    """A receiver that writes what it is told to, and dies after so many lines of each of its lives."""
+
+    def __init__(self, file, lives):
+        self.file, self.lives_left, self.sent = file, list(lives), []
+
+    def send(self, messages):
+        self.sent.append(list(messages))
+        keeps = self.lives_left[0]
+        with self.file.open("ab") as out:
+            out.writelines(b"2026-11-22T09:25:10Z 127.0.0.1 %s\n" % one for one in messages[:keeps])
+            out.write(b"2026-11-22T09:25:10Z 127.0.0.1 tor" if keeps < len(messages) else b"")
+
+    def lives(self, seconds):
+        if self.lives_left[0] >= len(self.sent[-1]):
+            return True
+        self.lives_left.pop(0)
+        self.file = self.file.with_name(f"request-{len(self.sent)}.log")  # a new life, a new file
+        return False
+
+
+def test_what_a_dead_receiver_took_with_it_is_sent_again_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(sender, "RETRY_S", 0)
+    link, spooled = ALink(tmp_path / "request-0.log", (3, 0, 9)), sender.Spooled(tmp_path, EPOCH - timedelta(days=900))
+    messages = [b"one", b"two", b"two", b"three", b"", b"four"]
+    sender.deliver(link, spooled, messages)
+    assert link.sent == [[b"one", b"two", b"two", b"three", b"four"], [b"three", b"four"], [b"three", b"four"]]
+    written = [line.split(b" ", 2)[2] for file in tmp_path.iterdir() for line in file.read_bytes().split(b"\n")[:-1]]
+    assert sorted(written) == sorted(filter(None, messages))
+
+
+def test_a_sender_that_starts_again_looks_what_is_there_already(tmp_path):
+    (tmp_path / "ltm-0.log").write_bytes(b"t h one\nt h two\nt h thr")
+    link = ALink(tmp_path / "ltm-1.log", (9,))
+    sender.deliver(link, sender.Spooled(tmp_path, EPOCH - timedelta(days=900)), [b"one", b"two", b"three"])
+    assert link.sent == [[b"three"]]
+
+
 # --- the supervisor ------------------------------------------------------------------------------------------------
 
 
