@@ -97,7 +97,7 @@ def _rows_of(slug: str, page: Any) -> tuple[type, list[Any]]:
 
 
 def _meta(asked: Filter, count: int) -> Meta:
-    fresh = freshness.watermark(asked.end)
+    fresh = freshness.watermark(timezone.now(), asked)
     return {
         "filter": asked.sentence(),
         "time_range": f"{iso(asked.start)} to {iso(asked.end)}, its end not included",

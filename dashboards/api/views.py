@@ -97,7 +97,7 @@ class NothingHere(Read):
 
 
 def _about(asked: Filter, now: datetime) -> dict[str, Any]:
-    fresh = freshness.watermark(now)
+    fresh = freshness.watermark(now, asked)
     return {"filter": asked.sentence(), "complete": fresh.sentence, "complete_to": plain(fresh.complete_to)}
 
 

@@ -151,25 +151,16 @@ def draw_incident(plot: Plot, y: int, row: IncidentRow, until: datetime, *, soft
     plot.mark(shapes, title, row.culprit, links.incident(row.id), late=not soft)
 
 
-def covered(fresh: Freshness) -> list[tuple[datetime, datetime, bool]]:
-    """The stretches with log data of all feeds: the live ones together, each replayed capture for itself."""
-    groups: dict[str, list[tuple[datetime, datetime]]] = {}
-    for feed in fresh.feeds:
-        if feed.complete_from and feed.complete_to:
-            groups.setdefault(feed.capture, []).append((feed.complete_from, feed.complete_to))
-    spans = [(max(a for a, _ in g), min(b for _, b in g), not capture) for capture, g in groups.items()]
-    return sorted(span for span in spans if span[0] < span[1])
-
-
 def until(fresh: Freshness, start: datetime, end: datetime) -> datetime:
     """Where the lanes of a window end: at the newest watermark within it."""
-    return max((min(to, end) for since, to, _ in covered(fresh) if to > start and since < end), default=end)
+    return max((min(s.end, end) for s in fresh.stretches if s.end > start and s.start < end), default=end)
 
 
 def draw_gaps(plot: Plot, fresh: Freshness) -> None:
     """Where there is no log data: before the feeds began, in their gaps, and what has not arrived."""
-    axis, spans, at = plot.axis, covered(fresh), plot.axis.start
-    for since, to, _ in spans:
+    axis, at = plot.axis, plot.axis.start
+    spans = [(s.start, s.end) for s in fresh.stretches]
+    for since, to in spans:
         if to <= axis.start or since >= axis.end:
             continue
         if since > at:
@@ -177,7 +168,7 @@ def draw_gaps(plot: Plot, fresh: Freshness) -> None:
             plot.gap(at, since, f"No log data before {clock(since)}" if first else f"No log data until {clock(since)}")
         at = max(at, to)
     if spans and at < axis.end:
-        live = any(live for _, _, live in spans)
+        live = any(s.live for s in fresh.stretches)
         plot.gap(at, axis.end, "Not yet arrived" if live else f"No log data after {clock(spans[-1][1])}")
     for gap in fresh.gaps:
         plot.gap(gap.start, gap.end or axis.end, f"Gap in {gap.feed}: {gap.reason}")

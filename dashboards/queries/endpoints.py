@@ -17,7 +17,16 @@ from dashboards.queries import answers, audit, dependents, freshness, health_eve
 from dashboards.queries.database import reading
 from dashboards.queries.dependents import Dependent
 from dashboards.queries.incident_rows import incident_rows
-from dashboards.queries.rows import ActionRow, HealthEventRow, IncidentRow, MemberAnswers, MemberTrack, Page, TryRow
+from dashboards.queries.rows import (
+    ActionRow,
+    HealthEventRow,
+    IncidentRow,
+    MemberAnswers,
+    MemberTrack,
+    Page,
+    RequestRow,
+    TryRow,
+)
 from dashboards.queries.try_rows import VERDICT, try_row
 from ingest import histogram, models
 
@@ -168,8 +177,7 @@ def _pages(found: QuerySet[Any], asked: Filter, scope: Scope, now: datetime) -> 
     ids = [row.id for row in rows]
     pools = sorted({row.f5_pool_id for row in rows if row.f5_pool_id})
     bad = requests.notable(ids, asked.start, asked.end)
-    known = freshness.watermark(now)
-    tracks = health_events.tracks(pools, asked.start, asked.end, bad, known=known.known)
+    tracks = _tracks(rows, asked, bad, freshness.watermark(now))
     met, minutes = answers.by_member(ids, asked.start, asked.end), answers.minutes(ids, asked.start, asked.end)
     used = dependents.of(ids, asked.start, asked.end, scope)
     touching = models.Incident.objects.filter(endpoint_id__in=ids, start__lt=asked.end, merged_into=None).exclude(
@@ -194,6 +202,21 @@ def _pages(found: QuerySet[Any], asked: Filter, scope: Scope, now: datetime) -> 
         )
         for row in rows
     )  # fmt: skip
+
+
+def _tracks(
+    rows: Sequence[EndpointRow], asked: Filter, bad: Sequence[RequestRow], fresh: freshness.Freshness
+) -> list[MemberTrack]:
+    """By device group: each has logs of its own that reach so far and no further."""
+    pools: dict[str, set[int]] = {}
+    for row in rows:
+        if row.f5_pool_id:
+            pools.setdefault(row.device_group, set()).add(row.f5_pool_id)
+    return [
+        track
+        for group, ids in sorted(pools.items())
+        for track in health_events.tracks(sorted(ids), asked.start, asked.end, bad, known=fresh.known(group))
+    ]
 
 
 def _tries_hit(ids: Sequence[int], asked: Filter, scope: Scope) -> list[TryRow]:

@@ -137,7 +137,7 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
     seen = requests.of_endpoint(row.endpoint_id, row.start - BEFORE, end) if row.endpoint_id else ()
     hit = tuple(try_row(verdict.try_row) for verdict in verdicts)
     others = _other_tries(row, hit, seen, scope)
-    fresh = freshness.watermark(now)
+    fresh = freshness.watermark(now, captures={row.capture})
     return IncidentPage(
         row=row, start=row.start - BEFORE, end=end, next_step=cause.next_step if cause else "",
         call=cause.call if cause else "",
@@ -145,7 +145,7 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
         reasons=reasons(lead) if lead else (), evidence=evidence(lead.evidence.all()) if lead else (),
         tries=hit, other_tries=others,
         members=answers.of_endpoint(row.endpoint_id, row.start, end) if row.endpoint_id else (),
-        tracks=health_events.tracks(pools, row.start - BEFORE, end, seen, known=fresh.known),
+        tracks=health_events.tracks(pools, row.start - BEFORE, end, seen, known=fresh.known(row.device_group)),
         events=health_events.between(row.start - timedelta(minutes=5), end, _ids(row.endpoint_id), pools),
         requests=tuple(request for request in seen if request.at >= row.start),
         requests_total=requests.counted(row.endpoint_id, row.start, end) if row.endpoint_id else 0,

@@ -45,7 +45,7 @@ def now_page(asked: Filter, scope: Scope, now: datetime) -> Now:
         at=now, answer=first.culprit if first else "task" if own else "none", incident=first, others=found[1:],
         who=page.call if page else "", next_step=page.next_step if page else "", hit=page.reach.hit if page else 0,
         lost=page.reach.lost if page else 0, waiting=page.reach.waiting + page.reach.going if page else 0,
-        dags=page.reach.dags if page else (), not_f5=own, well=_well(asked), freshness=freshness.watermark(now),
+        dags=page.reach.dags if page else (), not_f5=own, well=_well(asked), freshness=freshness.watermark(now, asked),
     )  # fmt: skip
 
 

@@ -186,8 +186,5 @@ def _lane(
 
 def _cell(start: datetime, step: timedelta, traffic: tuple[int, int], culprits: Counter[str], fresh: Freshness) -> Cell:
     end = start + step
-    known = fresh.complete_from is not None and end > fresh.complete_from
-    arrived = fresh.complete_to is not None and start < fresh.complete_to
-    gap = any(g.start < end and (g.end is None or g.end > start) for g in fresh.gaps)
     words = {name: culprits[name] for name in CULPRITS}
-    return Cell(start, end, *traffic, **words, complete=known and arrived and not gap)
+    return Cell(start, end, *traffic, **words, complete=fresh.covers(start, end))

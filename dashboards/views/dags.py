@@ -33,7 +33,7 @@ def dag(request: HttpRequest, asked: Filter, dag_id: str) -> HttpResponse:
     found = dag_page.one(asked.airflow, dag_id, asked, scope(request.user))
     if found is None:
         raise Http404("There is no such DAG.")
-    fresh = freshness.freshness(timezone.now(), asked)
+    fresh = freshness.freshness(timezone.now(), asked, freshness.capture_of(airflow=found.row.airflow))
     slow = [run for run in found.runs if run.times_normal and run.times_normal > drawn.SLOW]
     row, runs = found.row, many(len(found.runs), "run")
     context = {

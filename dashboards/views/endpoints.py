@@ -41,7 +41,7 @@ def endpoint(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
     found = query.one(ident, asked, scope(request.user), now)
     if found is None:
         raise Http404("There is no such endpoint.")
-    fresh = freshness.freshness(now, asked)
+    fresh = freshness.freshness(now, asked, freshness.capture_of(device_group=found.row.device_group))
     most = max((count for column in found.heat for count in column.counts), default=1)
     one, two, three = drawn.level_steps(most)
     context = {

@@ -37,7 +37,7 @@ def incident(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
         raise Http404("There is no such incident.")
     if found.row.merged_into:
         return redirect("incident", ident=found.row.merged_into)
-    fresh = freshness.freshness(now, Filter(found.start, found.end))
+    fresh = freshness.freshness(now, Filter(found.start, found.end), {found.row.capture})
     row = found.row
     context = {
         "page": found,

@@ -103,7 +103,7 @@ def page_or_part(request: HttpRequest, name: str, asked: Filter, context: dict[s
         "part": part,
     }
     context.setdefault("count", _shown(context.get("found")))
-    context["fresh"] = context["fresh"] or freshness.watermark(timezone.now())
+    context["fresh"] = context["fresh"] or freshness.watermark(timezone.now(), asked)
     context = {"results": f"dashboards/{name}.html", **around(request, asked, context["fresh"]), **context}
     response = render(request, context["results"] if part else "dashboards/page.html", context)
     patch_vary_headers(response, ("HX-Request", "Cookie"))

@@ -31,7 +31,9 @@ def attempt(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
         raise Http404("There is no such try.")
     row = found.row
     begin, end = row.queued_at or row.start_at or asked.start, row.end_at or timezone.now()
-    fresh = freshness.freshness(timezone.now(), Filter(begin, max(begin, end)))
+    fresh = freshness.freshness(
+        timezone.now(), Filter(begin, max(begin, end)), freshness.capture_of(airflow=row.airflow)
+    )
     bad = [request for request in found.requests if request.outcome != "ok"]
     verdict = row.verdict
     context = {

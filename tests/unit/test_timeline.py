@@ -11,6 +11,7 @@ import pytest
 from dashboards import timeline, words
 from dashboards.plots import links, parts
 from dashboards.queries.rows import IncidentRow, MemberTrack, RequestRow, Span, TryRow
+from dashboards.queries.watermark import Stretch
 
 T0 = datetime(2026, 11, 22, 9, 36, tzinfo=UTC)
 
@@ -227,13 +228,12 @@ def test_an_incident_is_a_bar_with_its_number() -> None:
     assert mark.title == "Incident 6: said, 09:36:10 to 09:37:00"
 
 
-def a_feed(since: float, to: float, capture: str = "") -> SimpleNamespace:
-    return SimpleNamespace(complete_from=at(since), complete_to=at(to), capture=capture)
+def fresh_of(*stretches: tuple[float, float, bool]) -> Any:
+    return SimpleNamespace(stretches=tuple(Stretch(at(a), at(b), live) for a, b, live in stretches), gaps=())
 
 
-def test_live_feeds_cover_what_all_of_them_have_and_a_capture_stands_for_itself() -> None:
-    fresh: Any = SimpleNamespace(feeds=(a_feed(0, 90), a_feed(10, 80), a_feed(-500, -400, "lab1")), gaps=())
-    assert parts.covered(fresh) == [(at(-500), at(-400), False), (at(10), at(80), True)]
+def test_before_the_live_feeds_began_and_after_their_watermark_there_is_no_data() -> None:
+    fresh = fresh_of((-500, -400, False), (10, 80, True))
     assert parts.until(fresh, at(0), at(100)) == at(80)
     plot = a_plot()
     parts.draw_gaps(plot, fresh)
@@ -244,9 +244,8 @@ def test_live_feeds_cover_what_all_of_them_have_and_a_capture_stands_for_itself(
 
 
 def test_between_two_captures_there_is_no_data() -> None:
-    fresh: Any = SimpleNamespace(feeds=(a_feed(0, 20, "a"), a_feed(60, 70, "b")), gaps=())
     plot = a_plot()
-    parts.draw_gaps(plot, fresh)
+    parts.draw_gaps(plot, fresh_of((0, 20, False), (60, 70, False)))
     assert [(gap.start, gap.end) for gap in plot.gaps] == [(at(20), at(60)), (at(70), at(100))]
 
 

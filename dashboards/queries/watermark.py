@@ -1,0 +1,190 @@
+"""The one watermark every page shows, from feeds as they stand: what counts for a time range, and how far (pure).
+
+Live feeds say how far the data of now is complete, together: the slowest of them. A replayed capture is a world of its
+own that has ended: its feeds count only for the stretch they cover, and for the heading only where no live feed does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dashboards.filters import Filter
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Lines of a feed in the window: read = rows + halves + repeated + rejected."""
+
+    read: int = 0
+    rows: int = 0
+    halves: int = 0
+    repeated: int = 0
+    rejected: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+
+    @property
+    def adds_up(self) -> bool:
+        return self.read == self.rows + self.halves + self.repeated + self.rejected
+
+
+@dataclass(frozen=True, slots=True)
+class GapRow:
+    feed: str
+    start: datetime
+    end: datetime | None
+    reason: str
+    missing: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRow:
+    id: int
+    name: str
+    kind: str
+    kind_words: str
+    airflow: str
+    device: str
+    device_group: str
+    state: str
+    state_words: str
+    message: str
+    refusals: tuple[dict[str, str], ...]
+    enabled: bool
+    capture: str
+    complete_from: datetime | None
+    complete_to: datetime | None
+    behind_s: float | None  # now minus complete_to; None where it has ended or never began
+    last_ok_at: datetime | None
+    last_row_at: datetime | None
+    next_at: datetime | None
+    failures: int
+    position_lag: int
+    counts: Counts
+    rate: float  # lines a second while it read
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """From when to when nothing is missing of the feeds of one capture, or of all live ones."""
+
+    start: datetime
+    end: datetime
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    feeds: tuple[FeedRow, ...]
+    gaps: tuple[GapRow, ...]
+    complete_from: datetime | None
+    complete_to: datetime | None  # the smallest of the feeds that are needed
+    behind_s: float | None
+    waits_for: str  # name of the feed that is furthest behind
+    sentence: str  # "Log data complete to 09:37:05 UTC"
+    state: str  # ok late down empty
+    stretches: tuple[Stretch, ...] = ()
+
+    def covers(self, start: datetime, end: datetime) -> bool:
+        """Whether some of this stretch is known, and no gap of a feed that is needed touches it."""
+        needed = {feed.name for feed in self.feeds if counts(feed)}
+        gap = any(g.feed in needed and g.start < end and (g.end is None or g.end > start) for g in self.gaps)
+        return not gap and any(span.start < end and span.end > start for span in self.stretches)
+
+    def known(self, device_group: str) -> tuple[datetime | None, datetime | None]:
+        """From when to when nothing is missing of the logs of one device group."""
+        mine = [feed for feed in self.feeds if counts(feed) and feed.device_group == device_group]
+        return (
+            max((feed.complete_from for feed in mine if feed.complete_from), default=None),
+            min((feed.complete_to for feed in mine if feed.complete_to), default=None),
+        )
+
+
+# A verdict waits for these; a snapshot or an audit log that lags does not make an answer wrong.
+NEEDED = ("airflow_api", "airflow_capture", "f5_request", "f5_ltm")
+LATE_S = 120.0
+
+
+def counts(feed: FeedRow) -> bool:
+    return feed.enabled and feed.kind in NEEDED
+
+
+def freshness_of(
+    rows: Sequence[FeedRow], missing: tuple[GapRow, ...], now: datetime, asked: Filter | None = None
+) -> Freshness:
+    """The watermark of these feeds for a time range, or for now."""
+    rows, spans = tuple(rows), stretches(rows)
+    current = _current([row for row in rows if counts(row)], spans, asked)
+    begun = [row for row in current if row.complete_to]
+    first = max((row.complete_from for row in current if row.complete_from), default=None)
+    if not current:
+        return Freshness(rows, missing, None, None, None, "", "Nothing has arrived yet", "empty", spans)
+    if len(begun) < len(current):
+        silent = next(row for row in current if not row.complete_to)
+        text = f"Not complete yet: {silent.name} has not said how far it is"
+        return Freshness(rows, missing, first, None, None, silent.name, text, "late", spans)
+    last = min(begun, key=lambda row: row.complete_to or now)
+    assert last.complete_to is not None  # rows of `begun` have it
+    state = "down" if any(row.state in ("down", "refused") for row in current) else "ok"
+    state = "late" if state == "ok" and last.behind_s is not None and last.behind_s > LATE_S else state
+    text = f"Log data complete to {_words(last.complete_to, now)}"
+    return Freshness(rows, missing, first, last.complete_to, last.behind_s, last.name, text, state, spans)
+
+
+def _words(at: datetime, now: datetime) -> str:
+    return f"{at:%H:%M:%S} UTC" if at.date() == now.date() else f"{at:%-d %b %Y %H:%M:%S} UTC"
+
+
+def _current(needed: Sequence[FeedRow], spans: Sequence[Stretch], asked: Filter | None) -> list[FeedRow]:
+    """The feeds whose slowest is the watermark: the live ones, else those of the newest capture of the range."""
+    live = [row for row in needed if not row.capture]
+    if asked is not None:
+        begun = [row for row in live if row.complete_from and row.complete_from < asked.end]
+        replayed = any(not s.live and s.start < asked.end and s.end > asked.start for s in spans)
+        # What has never said how far it is holds the answer back, but for a range that a capture answers.
+        silent = [row for row in live if row.complete_from is None or row.complete_to is None]
+        live = [*begun, *(row for row in silent if row not in begun)] if begun or not replayed else []
+    # A feed that was closed says nothing about now, unless there are no others.
+    live = [row for row in live if row.state != "closed"] or live
+    return live or _newest(needed, asked)
+
+
+def _newest(needed: Sequence[FeedRow], asked: Filter | None) -> list[FeedRow]:
+    """The feeds of one capture: the newest of those that the range touches, else the newest of all."""
+    groups = _by_capture(row for row in needed if row.capture)
+    if asked is not None:
+        touching = {name: group for name, group in groups.items() if _touches(group, asked.start, asked.end)}
+        groups = touching or groups
+    return max(groups.values(), key=lambda group: max(_ends(group)) if _ends(group) else _NEVER, default=[])
+
+
+_NEVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+
+
+def _ends(group: Sequence[FeedRow]) -> list[datetime]:
+    return [row.complete_to for row in group if row.complete_to]
+
+
+def _touches(group: Sequence[FeedRow], start: datetime, end: datetime) -> bool:
+    return any(s.start < end and s.end > start for s in stretches(group))
+
+
+def _by_capture(rows: Iterable[FeedRow]) -> dict[str, list[FeedRow]]:
+    groups: dict[str, list[FeedRow]] = {}
+    for row in rows:
+        groups.setdefault(row.capture, []).append(row)
+    return groups
+
+
+def stretches(rows: Iterable[FeedRow]) -> tuple[Stretch, ...]:
+    """What is known: of the live feeds together, of each capture for itself; oldest first."""
+    found = []
+    for capture, group in _by_capture(row for row in rows if counts(row)).items():
+        known = [(row.complete_from, row.complete_to) for row in group if row.complete_from and row.complete_to]
+        if known:
+            found.append(Stretch(max(a for a, _ in known), min(b for _, b in known), not capture))
+    return tuple(sorted((s for s in found if s.start < s.end), key=lambda s: (s.start, s.end)))
