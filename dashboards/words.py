@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 NBSP = "\u00a0"
 TIMES = "\u00d7"
 _RUN = re.compile(r"^(?P<kind>[a-z_]+?)__(?P<date>\d{4}-\d\d-\d\d)T(?P<time>\d\d:\d\d:\d\d)")
+_PLAIN_WORD = re.compile(r"[a-z]+(['\u2019][a-z]+)?(?=[ ,;]|$)")
 
 CULPRIT_WORDS = {
     "route": "the F5 route",
@@ -111,7 +112,17 @@ def run_name(run_id: str, today: datetime | None = None) -> str:
 def unprefixed(sentence: str) -> str:
     """'Route: pool_reports had no member' without its culprit."""
     head, _, rest = sentence.partition(": ")
-    return rest[:1].upper() + rest[1:] if rest and head.lower() in CULPRIT_WORDS else sentence
+    return capitalised(rest) if rest and head.lower() in CULPRIT_WORDS else sentence
+
+
+def capitalised(sentence: str) -> str:
+    """With a capital where it begins with a plain word; names of objects stay as they are."""
+    return sentence[:1].upper() + sentence[1:] if _PLAIN_WORD.match(sentence) else sentence
+
+
+def full_stop(sentence: str) -> str:
+    """Ended by one."""
+    return sentence if sentence.endswith((".", "!", "?")) or not sentence else f"{sentence}."
 
 
 def plain(code: str) -> str:

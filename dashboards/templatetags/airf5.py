@@ -26,7 +26,7 @@ register = template.Library()
 HIDDEN, ON = SafeString('aria-hidden="true"'), SafeString(' class="on"')
 DECISIVE = re.compile(r'(\b(?:virtual_name|pool|server_ip|http_statcode|response_ms|task)="[^"]{0,300}")')
 
-for name in ("dur", "latency", "times", "short", "shorten", "plain"):
+for name in ("dur", "latency", "times", "short", "shorten", "plain", "full_stop"):
     register.filter(name, getattr(words, name))
 
 ICONS = {

@@ -15,9 +15,8 @@ from dashboards.filters import Filter
 from dashboards.plots import incident as drawn
 from dashboards.queries import freshness
 from dashboards.queries import incidents as query
-from dashboards.queries.rows import IncidentRow
 from dashboards.views.page import page, page_or_part
-from dashboards.words import dur, short
+from dashboards.words import dur
 from ingest import actions
 
 MAX_NOTE = actions.LONGEST_NOTE
@@ -41,7 +40,7 @@ def incident(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
     row = found.row
     context = {
         "page": found,
-        "title": heading(row),
+        "title": row.sentence,
         "crumbs": [("Incidents", reverse("incidents")), (str(ident), "")],
         "nav": "incidents",
         "badge": row.culprit,
@@ -58,12 +57,6 @@ def incident(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
         "may_acknowledge": may(request.user, "acknowledge") and not found.row.acknowledged_by,
     }
     return page_or_part(request, "incident", asked, context)
-
-
-def heading(row: IncidentRow) -> str:
-    """The verdict in words, beginning with who it is about."""
-    name = short(row.endpoint or row.component)
-    return row.sentence if name and name in row.sentence else f"{name}: {row.sentence}"
 
 
 @require_POST

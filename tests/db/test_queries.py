@@ -206,6 +206,34 @@ def test_an_incident_has_its_tries_good_requests_and_what_came_before() -> None:
     assert incidents.one(0, EVERYTHING, NOW) is None
 
 
+def sentence_of(incident: models.Incident) -> str:
+    return next(row.sentence for row in walk("incidents") if row.id == incident.pk)
+
+
+def test_an_incident_says_what_its_surest_verdict_says() -> None:
+    endpoint = world.a_route()
+    incident = world.an_incident(endpoint, tries=2)
+    sure = "Route: orders1:9000 and orders2:9000 of pool_orders took the request and broke the connection off."
+    for confidence, sentence in ((0.5, "Route: perhaps."), (0.95, sure), (0.9, "Route: nearly.")):
+        world.a_verdict(world.a_try(), incident=incident, sentence=sentence, confidence=confidence)
+    assert sentence_of(incident) == sure.removeprefix("Route: ")
+
+
+def test_an_incident_that_hit_nobody_says_who_was_out_and_why() -> None:
+    endpoint = world.a_route()
+    start, end = NOW - timedelta(minutes=20), NOW - timedelta(minutes=20) + timedelta(seconds=57)
+    member = models.Member.objects.get(name="/Common/orders1:9000")
+    models.HealthEvent.objects.create(
+        device=models.Device.objects.get(), at=start, kind="member", state="down", member=member, object=member.name,
+        f5_pool=endpoint.f5_pool, reason="Unable to connect",
+    )  # fmt: skip
+    down = world.an_incident(endpoint, start, cause="member_down", end=end)
+    assert sentence_of(down) == ("orders1:9000 of pool_orders was down for 57 s (Unable to connect); no try was hit.")
+    empty = world.an_incident(endpoint, start, cause="no_member", members=[], component="/Common/pool_orders")
+    assert sentence_of(empty).startswith("pool_orders has had no member for 20 min")
+    assert sentence_of(empty).endswith("; no try was hit yet.")
+
+
 def test_a_member_is_what_its_last_event_before_the_window_said() -> None:
     endpoint = world.a_route(members=1)
     member = models.Member.objects.get()

@@ -288,6 +288,10 @@ def test_names_in_words() -> None:
     assert words.short("/Common/orders1:9000") == "orders1:9000"
     assert words.listed(["a", "b", "c"]) == "a, b and c"
     assert words.listed("abcdefgh", 4) == "a, b, c and 5 more"
-    assert words.unprefixed("Route: pool_reports had no member") == "Pool_reports had no member"
+    assert words.unprefixed("Route: pool_reports had no member") == "pool_reports had no member"
+    assert words.unprefixed("Route: orders1:9000 of pool_orders was slow") == "orders1:9000 of pool_orders was slow"
+    assert words.unprefixed("Route: the servers behind it") == "The servers behind it"
+    assert words.unprefixed("Task: it's own") == "It's own"
+    assert [words.full_stop(text) for text in ("a", "a.", "")] == ["a.", "a.", ""]
     assert words.unprefixed("GET /x: 502") == "GET /x: 502"
     assert words.latency(12_001_400) == "12,001\u00a0ms"
