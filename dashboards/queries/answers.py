@@ -49,10 +49,15 @@ def total(rows: Sequence[Any]) -> dict[str, Any]:
     names = ("requests", "client_errors", "server_errors", "unanswered")
     summed: dict[str, Any] = {name: sum(getattr(row, name) for row in rows) for name in names}
     histogram = merge(row.histogram for row in rows)
-    timed = sum(histogram)
+    longest = max((row.max_us for row in rows), default=0)
     for name, q in (("p50_us", 0.5), ("p95_us", 0.95), ("p99_us", 0.99)):
-        summed[name] = quantile(histogram, q) if timed else None
-    return {**summed, "max_us": max((row.max_us for row in rows), default=0), "histogram": histogram}
+        summed[name] = _within(quantile(histogram, q), longest)
+    return {**summed, "max_us": longest, "histogram": histogram}
+
+
+def _within(quantile_us: int | None, longest: int) -> int | None:
+    """A bucket ends later than the longest time in it, so what is read off a histogram can be too long."""
+    return quantile_us if quantile_us is None or not longest else min(quantile_us, longest)
 
 
 class _Sum:
