@@ -83,7 +83,9 @@ KEYS = {
     "start": paging.Key("start", datetime, descending=False),
     "-tries": paging.Key("tries", int),
 }
-BEFORE = timedelta(minutes=1)
+BEFORE = timedelta(minutes=1)  # drawn at least, so that it is seen that all was well
+AFTER = timedelta(seconds=30)  # likewise, so that the recovery is seen
+MARGIN = 0.1  # of its length, where that is more
 SHOWN = timedelta(hours=6)  # of a long incident; the lists have the rest
 MOST_TRIES = 200
 
@@ -130,22 +132,22 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
     verdicts = _verdicts(incident_id, scope)
     if scope.dags is not None and not verdicts:
         return None
-    end = min(row.end or max(now, row.last_evidence_at), row.start + SHOWN)
+    start, end = _drawn(row, now)
     lead = verdicts[0] if verdicts else None
     cause = CAUSES.get(row.cause)
     pools = [row.f5_pool_id] if row.f5_pool_id else []
-    seen = requests.of_endpoint(row.endpoint_id, row.start - BEFORE, end) if row.endpoint_id else ()
+    seen = requests.of_endpoint(row.endpoint_id, start, end) if row.endpoint_id else ()
     hit = tuple(try_row(verdict.try_row) for verdict in verdicts)
     others = _other_tries(row, hit, seen, scope)
     fresh = freshness.watermark(now, captures={row.capture})
     return IncidentPage(
-        row=row, start=row.start - BEFORE, end=end, next_step=cause.next_step if cause else "",
+        row=row, start=start, end=end, next_step=cause.next_step if cause else "",
         call=cause.call if cause else "",
         confidence=min((verdict.confidence for verdict in verdicts), default=None), links=_links(verdicts),
         reasons=reasons(lead) if lead else (), evidence=evidence(lead.evidence.all()) if lead else (),
         tries=hit, other_tries=others,
         members=answers.of_endpoint(row.endpoint_id, row.start, end) if row.endpoint_id else (),
-        tracks=health_events.tracks(pools, row.start - BEFORE, end, seen, known=fresh.known(row.device_group)),
+        tracks=health_events.tracks(pools, start, end, seen, known=fresh.known(row.device_group)),
         events=health_events.between(row.start - timedelta(minutes=5), end, _ids(row.endpoint_id), pools),
         requests=tuple(request for request in seen if request.at >= row.start),
         requests_total=requests.counted(row.endpoint_id, row.start, end) if row.endpoint_id else 0,
@@ -153,6 +155,15 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
         preceded=audit.preceding(row.start, _sources(row, hit)), before=_before(incident_id, row, now),
         notes=_notes(incident_id), merged=_merged(incident_id),
     )  # fmt: skip
+
+
+def _drawn(row: IncidentRow, now: datetime) -> tuple[datetime, datetime]:
+    """The window around an incident that shows its onset and, where it is over, its recovery."""
+    end = row.end or max(now, row.last_evidence_at)
+    margin = (end - row.start) * MARGIN
+    if row.end:
+        end += max(AFTER, margin)
+    return row.start - max(BEFORE, margin), min(end, row.start + SHOWN)
 
 
 def _sources(row: IncidentRow, hit: Sequence[TryRow]) -> list[str]:
