@@ -112,7 +112,8 @@ def _meta(asked: Filter, count: int) -> Meta:
 def _population(asked: Filter, scope: roles.Scope) -> Meta:
     whole = audit.population(asked, scope)
     gaps = [f"{gap.feed}: {iso(gap.start)} to {iso(gap.end) if gap.end else 'now'}, {gap.reason}" for gap in whole.gaps]
-    return {"population": whole.sentence, "gaps": gaps or ["none known"]}
+    left = f"hidden, {whole.hidden} of them" if not asked.task_events else asked.task_events
+    return {"population": whole.sentence, "task_events": left, "gaps": gaps or ["none known"]}
 
 
 def _walk(read: Callable[[Filter], Any], asked: Filter) -> Iterator[Any]:

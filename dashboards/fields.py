@@ -29,6 +29,7 @@ TRY_STATES = (
 )  # fmt: skip
 REQUEST_STATES = ("ok", "slow", "client_error", "server_error", "unanswered", "failed")
 INCIDENT_STATES = ("open", "over")
+TASK_EVENTS = ("shown", "only")
 LAYERS = ("airflow", "f5", "airf5")
 
 
@@ -42,6 +43,7 @@ class Field:
     pattern: bool = False  # takes * for any text
     words: tuple[str, ...] = ()  # takes these words only, several with commas
     many: bool = False  # several values with commas
+    without: str = "any"  # what holds where it is not asked
 
 
 FIELDS: dict[str, Field] = {
@@ -61,6 +63,13 @@ FIELDS: dict[str, Field] = {
         Field("layer", "layer", "whose action it is, several with commas", words=LAYERS, many=True),
         Field("actor", "actor", "who did it, exact or with *", pattern=True),
         Field("verb", "action", "what was done, exact or with *", pattern=True),
+        Field(
+            "task_events",
+            "task events",
+            "what Airflow says of its tasks' lives (running, success …), hidden without it",
+            words=TASK_EVENTS,
+            without="hidden",
+        ),
         Field("feed", "feed", "name of a feed, exact or with *", pattern=True),
     )
 }
@@ -95,7 +104,7 @@ LISTINGS: dict[str, Listing] = {
         Listing("endpoints", "Endpoints", last="1h", sorts=("name", "-name")),
         Listing("requests", "Requests", last="1h", sorts=("-at",), states=REQUEST_STATES),
         Listing("health_events", "Health events", fields=COMMON[:-2], sorts=("-at", "at")),
-        Listing("audit", "User actions", fields=(*AUDIT, "layer", "actor", "verb"), sorts=("-at", "at")),
+        Listing("audit", "User actions", fields=(*AUDIT, "layer", "actor", "verb", "task_events"), sorts=("-at", "at")),
         Listing("sources", "Feeds", fields=SOURCE, sorts=("name", "-name")),
         Listing("batches", "Batches", fields=SOURCE, sorts=("-at",)),
         Listing("rejects", "Unreadable lines", fields=SOURCE, sorts=("-at",)),

@@ -66,6 +66,7 @@ class Filter:
     layer: str = ""
     actor: str = ""
     verb: str = ""
+    task_events: str = ""
     feed: str = ""
     sort: str = ""
     limit: int = DEFAULT_LIMIT
@@ -197,9 +198,11 @@ def _shown(text: str) -> str:
 
 
 def _value(field: Field, value: str, page: Listing) -> str:
-    if not field.many:
-        return value
     words = page.states if field.name == "state" else field.words
+    if not field.many:
+        if words and value not in words:
+            raise FilterError(field.name, f"{field.name} cannot be “{_shown(value)}”; it is one of {', '.join(words)}.")
+        return value
     parts = list(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
     if len(parts) > MAX_VALUES:
         raise FilterError(field.name, f"{field.name} has {len(parts)} values; at most {MAX_VALUES} are allowed.")

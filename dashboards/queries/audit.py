@@ -29,6 +29,7 @@ class Population:
     end: datetime
     gaps: tuple[GapRow, ...]
     rejected: int  # audit lines in the window that could not be read
+    hidden: int  # events of tasks' lives that were left out
     sentence: str
 
 
@@ -43,15 +44,17 @@ def listed(asked: Filter, scope: Scope) -> Page[ActionRow]:
 
 @reading()
 def population(asked: Filter, scope: Scope) -> Population:
-    layers = chosen(asked, scope).order_by().values_list("layer").annotate(n=Count("id")).order_by("layer")
-    found = tuple((layer, n) for layer, n in layers)
-    total = sum(n for _, n in found)
+    counted = everything(asked, scope).order_by().values_list("layer")
+    split = counted.annotate(life=Count("id", filter=TASK_LIFE), n=Count("id")).order_by("layer")
+    shown = {"only": lambda life, n: life, "shown": lambda life, n: n}.get(asked.task_events, lambda life, n: n - life)
+    sums = [(layer, shown(life, n), life) for layer, life, n in split]
+    found = tuple((layer, n) for layer, n, _ in sums if n)
+    total, hidden = sum(n for _, n in found), 0 if asked.task_events else sum(life for *_, life in sums)
     missing = gaps(asked.start, asked.end, kinds=("airflow_api", "airflow_capture", "f5_audit"))
     batches = models.Batch.objects.filter(feed__kind="f5_audit", at__gte=asked.start, at__lt=asked.end)
     rejected = batches.aggregate(n=Sum("rejected"))["n"] or 0
-    return Population(
-        total, found, asked.start, asked.end, missing, rejected, _sentence(asked, total, found, missing, rejected)
-    )
+    said = _sentence(asked, total, found, missing, rejected, hidden)
+    return Population(total, found, asked.start, asked.end, missing, rejected, hidden, said)
 
 
 @reading()
@@ -88,7 +91,19 @@ MACHINE_VERBS = (
 )  # fmt: skip
 
 
+# What Airflow writes into its event log of a task's life; the rest is what people and programs did.
+TASK_LIFE = Q(layer="airflow", tool="task")
+
+
 def chosen(asked: Filter, scope: Scope) -> QuerySet[Any]:
+    """Without the events of tasks' lives, unless they are asked for."""
+    found = everything(asked, scope)
+    if asked.task_events == "only":
+        return found.filter(TASK_LIFE)
+    return found if asked.task_events else found.exclude(TASK_LIFE)
+
+
+def everything(asked: Filter, scope: Scope) -> QuerySet[Any]:
     found = UserAction.objects.filter(at__gte=asked.start, at__lt=asked.end)
     found = found.filter(
         narrow.names("actor", asked.actor), narrow.names("verb", asked.verb), narrow.names("dag_id", asked.dag)
@@ -117,15 +132,22 @@ def _mentions(value: str) -> str:
 
 
 def _sentence(
-    asked: Filter, total: int, layers: tuple[tuple[str, int], ...], missing: tuple[GapRow, ...], rejected: int
+    asked: Filter,
+    total: int,
+    layers: tuple[tuple[str, int], ...],
+    missing: tuple[GapRow, ...],
+    rejected: int,
+    hidden: int,
 ) -> str:
     parts = ", ".join(f"{n:,} of {LAYERS.get(layer, layer)}" for layer, n in layers) or "none on any layer"
-    first = (
-        f"{total:,} user actions from {asked.start:%Y-%m-%d %H:%M:%S} to {asked.end:%Y-%m-%d %H:%M:%S} UTC: {parts}."
-    )
+    what = {"only": "event of Airflow's tasks", "shown": "user action, task events among them,"}
+    noun = what.get(asked.task_events, "action of people and programs")
+    noun = noun if total == 1 else noun.replace("action", "actions").replace("event of", "events of")
+    first = f"{total:,} {noun} from {asked.start:%Y-%m-%d %H:%M:%S} to {asked.end:%Y-%m-%d %H:%M:%S} UTC: {parts}."
+    left = f" {hidden:,} {'event' if hidden == 1 else 'events'} of Airflow's tasks (running, success …) left out."
     gap = f"{len(missing)} gaps are known in this time." if missing else "No gap is known in this time."
     bad = f" {rejected:,} lines of the F5 audit log could not be read." if rejected else ""
-    return f"{first} {gap}{bad}"
+    return f"{first}{left if hidden else ''} {gap}{bad}"
 
 
 def row(one: Any) -> ActionRow:

@@ -39,6 +39,7 @@ class Input:
     label: str
     value: str
     options: tuple[str, ...] = ()
+    without: str = "any"
 
 
 def page(
@@ -150,8 +151,8 @@ def form(asked: Filter) -> list[Input]:
     inputs = []
     for name in listing.fields:
         field, value = FIELDS[name], getattr(asked, name)
-        options = (listing.states if name == "state" else field.words) if field.many else ()
+        options = listing.states if name == "state" else field.words
         if value and options and value not in options:
             options = (*options, value)
-        inputs.append(Input(name, field.label[:1].upper() + field.label[1:], value, tuple(options)))
+        inputs.append(Input(name, field.label[:1].upper() + field.label[1:], value, tuple(options), field.without))
     return inputs

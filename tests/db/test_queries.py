@@ -234,6 +234,15 @@ def test_an_incident_that_hit_nobody_says_who_was_out_and_why() -> None:
     assert sentence_of(empty).endswith("; no try was hit yet.")
 
 
+@pytest.mark.parametrize(("minutes", "before", "after"), [(2, 60, 30), (30, 180, 180), (None, 200, 0)])
+def test_onset_and_recovery_are_drawn(minutes: int | None, before: int, after: int) -> None:
+    start = NOW - timedelta(seconds=2000)
+    end = start + timedelta(minutes=minutes) if minutes else None
+    page = incidents.one(world.an_incident(world.a_route(), start, end=end).pk, EVERYTHING, NOW)
+    assert page is not None
+    assert (page.start, page.end) == (start - timedelta(seconds=before), (end or NOW) + timedelta(seconds=after))
+
+
 def test_a_member_is_what_its_last_event_before_the_window_said() -> None:
     endpoint = world.a_route(members=1)
     member = models.Member.objects.get()
@@ -256,6 +265,16 @@ def test_a_latency_is_that_of_the_summed_minutes() -> None:
     assert row.requests == 20
     assert 8_000 < row.p50_us < 12_000
     assert row.p99_us > 1_500_000
+
+
+def test_a_quantile_is_never_longer_than_the_longest() -> None:
+    endpoint = world.a_route()
+    world.a_minute(endpoint, NOW - timedelta(minutes=1), [20_000, 12_010_000, 12_010_000, 12_010_000])
+    (row,) = walk("endpoints")
+    assert row.max_us == row.p95_us == row.p99_us == 12_010_000
+    page = endpoints.one(endpoint.pk, asked("endpoints"), EVERYTHING, NOW)
+    assert page is not None
+    assert [(a.p50_us <= a.p95_us <= a.max_us) for a in page.answers if a.p50_us and a.p95_us] == [True]
 
 
 def test_the_watermark_is_the_smallest_of_the_feeds_that_are_needed() -> None:
@@ -372,9 +391,20 @@ def test_the_population_of_an_audit_names_layers_and_gaps() -> None:
     world.an_action(layer="airflow", actor="ann", dag_id="x")
     whole = audit.population(asked("audit"), EVERYTHING)
     assert (whole.total, whole.layers, len(whole.gaps)) == (2, (("airflow", 1), ("f5", 1)), 1)
-    assert "2 user actions" in whole.sentence
+    assert "2 actions of people and programs" in whole.sentence
     assert [row.actor for row in walk("audit", f5_pool="/Common/pool_orders")] == ["admin"]
     assert [row.actor for row in walk("audit", dag="x")] == ["ann"]
+
+
+def test_events_of_tasks_do_not_drown_what_people_did() -> None:
+    world.an_action(layer="airflow", tool="rest_api", verb="trigger_dag_run", actor="ann")
+    for verb in ("running", "success"):
+        world.an_action(layer="airflow", tool="task", verb=verb, actor="task")
+    done, life = {"trigger_dag_run"}, {"running", "success"}
+    for word, shown in (("", done), ("shown", done | life), ("only", life)):
+        assert {row.verb for row in walk("audit", task_events=word)} == shown
+    assert audit.population(asked("audit"), EVERYTHING).hidden == 2
+    assert audit.population(asked("audit", task_events="only"), EVERYTHING).total == 2
 
 
 def test_a_scope_hides_other_dags() -> None:

@@ -50,6 +50,7 @@ def test_a_plus_that_arrived_as_a_space_is_a_plus() -> None:
         ({"from": "2020-03-02T00:00:00Z"}, "from", "days apart"),
         ({"last": "3h"}, "last", "one of 15m"),
         ({"last": "1h", "from": "2026-03-01T10:00:00Z"}, "last", "combined"),
+        ({"task_events": "shown"}, "task_events", "Tries cannot be narrowed by task_events"),
         ({"limit": "501"}, "limit", "1 to 500"),
         ({"limit": "-1"}, "limit", "1 to 500"),
         ({"limit": "٣"}, "limit", "1 to 500"),
@@ -73,6 +74,11 @@ def test_what_cannot_be_asked_is_refused_with_a_sentence(query: dict[str, str], 
 
 def test_a_field_of_another_list_is_named_as_such() -> None:
     assert "Feeds cannot be narrowed by culprit" in refused({"culprit": "route"}, "sources").sentence
+
+
+def test_task_events_are_a_word_and_stand_in_the_sentence() -> None:
+    assert "one of shown, only" in refused({"task_events": "shown,only"}, "audit").sentence
+    assert asked({"task_events": "shown"}, "audit").sentence() == "User actions, the last 24 hours, task events shown"
 
 
 def test_a_parameter_given_twice_is_refused() -> None:

@@ -70,8 +70,19 @@ def test_a_line_break_in_a_filter_cannot_leave_the_head(client: Client) -> None:
 def test_an_audit_export_says_population_zone_and_gaps(client: Client) -> None:
     world.an_action(timezone.now() - timedelta(minutes=5))
     meta = json.loads(body(client, "/audit.json"))["meta"]
-    assert meta["population"].startswith("1 user actions")
+    assert meta["population"].startswith("1 action of people and programs")
     assert (meta["gaps"], meta["time_zone"], meta["rows"]) == (["none known"], "UTC", 1)
+
+
+def test_an_audit_export_says_what_it_left_out(client: Client) -> None:
+    at = timezone.now() - timedelta(minutes=5)
+    world.an_action(at)
+    world.an_action(at, layer="airflow", tool="task", verb="running")
+    hidden, shown = (json.loads(body(client, f"/audit.json{query}")) for query in ("", "?task_events=shown"))
+    assert (len(hidden["rows"]), hidden["meta"]["task_events"]) == (1, "hidden, 1 of them")
+    assert "1 event of Airflow's tasks (running, success …) left out" in hidden["meta"]["population"]
+    # The first export is an action of airf5 by now.
+    assert (len(shown["rows"]), shown["meta"]["task_events"]) == (3, "shown")
 
 
 def test_an_export_is_a_user_action(client: Client) -> None:

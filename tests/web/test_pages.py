@@ -216,6 +216,17 @@ def test_what_is_not_there_is_not_found(address: str, db: None) -> None:
     assert Markup(answer.content.decode()).h1 == 1
 
 
+def test_the_audit_hides_events_of_tasks_and_says_so(ids: dict[str, Any]) -> None:
+    at = timezone.now() - timedelta(minutes=4)
+    world.an_action(at=at, layer="airflow", tool="task", verb="up_for_reschedule")
+    client = a_client()
+    text = client.get("/audit/").content.decode()
+    assert "1\u00a0task event hidden" in text and "up for reschedule" not in text
+    assert 'href="?task_events=shown"' in text
+    shown = client.get("/audit/?task_events=shown").content.decode()
+    assert "up for reschedule" in shown and "Remove filter: task events shown" in shown
+
+
 def test_a_merged_incident_leads_to_the_one_it_is_part_of(ids: dict[str, Any]) -> None:
     endpoint = models.Endpoint.objects.get(pk=ids["endpoint"])
     other = world.an_incident(endpoint, merged_into_id=ids["incident"])
