@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 REOPEN = timedelta(minutes=10)  # the same trouble again within ten minutes of its end is the same incident
 OVERLAP = timedelta(seconds=60)
+TOGETHER = timedelta(seconds=15)  # so near in time, the same trouble of two members of one pool is one fault
 
 # Of the causes inside one group, the one that explains the others names it.
 STRENGTH = (
@@ -98,12 +99,26 @@ def _merged(groups: list[Group]) -> list[Group]:
     """Groups that a later item showed to be one."""
     out: list[Group] = []
     for g in groups:
-        home = next((o for o in out if any(belongs(i, o) for i in g.items)), None)
+        home = next((o for o in out if any(belongs(i, o) for i in g.items) or _by_turns(g, o)), None)
         if home is None:
             out.append(g)
         else:
             home.items.extend(g.items)
     return out
+
+
+def _by_turns(a: Group, b: Group) -> bool:
+    """Two members of one pool in the same trouble, each failing while the other still does: few requests show it by turns."""
+    first, other = a.items[0], b.items[0]
+    same = (first.group, first.place, a.cause) == (other.group, other.place, b.cause) and a.cause in MEMBER_CAUSES
+    told = all(any(i.verdict_id is not None for i in g.items) for g in (a, b))
+    return same and told and (_begins_within(a, b) or _begins_within(b, a))
+
+
+def _begins_within(a: Group, b: Group) -> bool:
+    """An item of `a` begins between two of `b` that are not long apart."""
+    starts = sorted(i.start for i in b.items)
+    return any(lo <= i.start <= hi and hi - lo <= 2 * OVERLAP for i in a.items for lo, hi in zip(starts, starts[1:], strict=False))
 
 
 def belongs(item: Item, other: Group) -> bool:
@@ -120,8 +135,9 @@ def _together(a: Item, b: Item) -> bool:
     if a.cause == b.cause and _same_members(a, b):
         return apart <= REOPEN
     if a.cause == b.cause and a.cause in MEMBER_CAUSES and a.verdict_id is not None and b.verdict_id is not None:
-        return apart <= OVERLAP  # two members of one pool in the same trouble at the same time
-    return apart <= OVERLAP and compatible(a, b)
+        return apart <= TOGETHER
+    near = TOGETHER if "unanswered" in (a.cause, b.cause) and {a.cause, b.cause} & {"member_grey", "slow_member"} else OVERLAP
+    return apart <= near and compatible(a, b)
 
 
 def _same_members(a: Item, b: Item) -> bool:

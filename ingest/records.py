@@ -216,6 +216,7 @@ class TaskLog:
     url: str = ""
     correlation_ids: tuple[str, ...] = ()
     killed: bool = False  # ended by a signal, zombie, heartbeat time-out
+    in_call: bool = False  # the traceback ends in a library that waits for a network's answer
     ended_at: datetime | None = None
     found: bool = True  # False: the log is gone or the try never ran
 

@@ -90,6 +90,8 @@ CONNECT_TO = re.compile(r"Cannot connect to host ([\w.\-]+):(\d+)")
 
 LIBRARY = re.compile(r"/(?:site|dist)-packages/")
 AIRFLOW = re.compile(r"/(?:site|dist)-packages/airflow/|/src/airflow/")
+CLIENT = re.compile(r"/(?:urllib3|requests|httpx|httpcore|aiohttp)/")
+WAITING = frozenset({"getresponse", "urlopen", "create_connection", "handle_request", "handle_async_request"})
 STANDARD = re.compile(r"^<frozen |/lib(?:64)?/python\d[\d.]*/(?!(?:site|dist)-packages/)")
 
 
@@ -100,6 +102,7 @@ class Raised:
     kind: str
     text: str
     files: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()  # of the same frames; a 2.x text log is read without them
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,11 @@ def _of_url(url: str) -> Place:
         return Place(url=url[:LONGEST])
     shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()  # never keep user:password
     return Place(host, port, shown[:LONGEST])
+
+
+def waits(outermost: Raised) -> bool:
+    """Whether it was raised while a client library waited for an answer: a limit of the task ran out inside a call."""
+    return bool(WAITING & set(outermost.functions[-8:])) or any(CLIENT.search(name) for name in outermost.files[-8:])
 
 
 def is_own(outermost: Raised) -> bool:

@@ -25,6 +25,7 @@ from ingest.parsers.airflow_errors import (
     is_own,
     place,
     timeout_s,
+    waits,
 )
 from ingest.records import TaskLog
 
@@ -41,7 +42,7 @@ PRINTED = ("task.stdout", "task.stderr")
 
 CORRELATION = re.compile(r"correlation-id['\"]?\s*[=:]\s*['\"]?([0-9a-f]{8}-[0-9a-f-]{27})", re.IGNORECASE)
 KILLED = re.compile(
-    r"SIGKILL|SIGTERM|return code -\d+|zombie|state mismatch|Task killed!"
+    r"SIGKILL|SIGTERM|terminated by signal|return code -\d+|zombie|state mismatch|Task killed!"
     r"|heartbeat (?:timeout|time-out)|did not emit heartbeat|Heartbeat recovered too late",
     re.IGNORECASE,
 )
@@ -127,6 +128,7 @@ def parse_task_log(answer: Any, *, dag_id: str, run_id: str, task_id: str, map_i
         url=where.url,
         correlation_ids=_correlation_ids(events),
         killed=any(KILLED.search(event.text) or (event.exit_code or 0) < 0 for event in spoken),
+        in_call=bool(raised) and waits(raised[0]),
         ended_at=max(stamps) if stamps else None,
         found=bool(stamps) or (bool(events) and not any(LOST.search(event.text) for event in events)),
     )
@@ -200,8 +202,9 @@ def _raised(details: list[Any], depth: int = 0) -> list[Raised]:
             continue
         frames = detail.get("frames")
         files = [str(frame.get("filename", "")) for frame in (frames or []) if isinstance(frame, dict)]
+        functions = [str(frame.get("name", "")) for frame in (frames or []) if isinstance(frame, dict)]
         kind = clean(str(detail.get("exc_type") or "")).rpartition(".")[2]
-        found.append(Raised(kind, clean(str(detail.get("exc_value") or "")), tuple(files)))
+        found.append(Raised(kind, clean(str(detail.get("exc_value") or "")), tuple(files), tuple(functions)))
         nested = detail.get("exceptions")
         if isinstance(nested, list) and depth < 3:
             for inner in nested:

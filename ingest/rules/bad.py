@@ -48,7 +48,8 @@ def gave_up(request: Request, facts: Facts) -> bool:
     log = facts.log
     if log and log.timed_out and log.timeout_s and request.seconds >= 0.98 * log.timeout_s:
         return True
-    return request.over_at > facts.attempt.end_at + timedelta(seconds=0.5)
+    end = facts.attempt.end_at  # what was asked after it was not waited for by the try: somebody ended it while it ran
+    return request.at <= end and request.over_at > end + timedelta(seconds=0.5)
 
 
 def is_bad(request: Request, facts: Facts) -> bool:
@@ -73,7 +74,12 @@ def cured(request: Request, facts: Facts) -> bool:
 
 def own_bad(facts: Facts) -> list[Request]:
     """The bad requests of this try that nothing cured, in time order. Suspect lines never count."""
-    return [r for r in facts.requests if not r.suspect and is_bad(r, facts) and not cured(r, facts)]
+    return [r for r in facts.requests if not r.suspect and is_bad(r, facts) and not cured(r, facts) and not _too_late(r, facts)]
+
+
+def _too_late(request: Request, facts: Facts) -> bool:
+    """Asked after the try's end: a process that somebody had ended already; only its report to Airflow belongs there."""
+    return not request.execution and request.at > facts.attempt.end_at + timedelta(seconds=0.5)
 
 
 def absorbed(facts: Facts) -> list[Request]:
@@ -109,6 +115,15 @@ def agrees(facts: Facts, request: Request) -> bool:
     if log.timed_out:
         return request.outcome is Outcome.UNANSWERED or gave_up(request, facts)
     return log.connection_error and request.outcome is Outcome.UNANSWERED
+
+
+def left_too_early(case: Case) -> bool:
+    """The client's limit ran out, and no answer to this path that is known ever came within it."""
+    log = case.facts.log
+    if log is None or not log.timed_out or not log.timeout_s:
+        return False
+    known = [r.seconds for r in (*case.route.before, *case.route.near) if r.path == case.request.path and r.seconds is not None]
+    return bool(known) and min(known) >= 0.98 * log.timeout_s
 
 
 def speaks_of_api(log: TaskLog) -> bool:

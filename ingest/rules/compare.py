@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from math import comb
 from statistics import median
 
 from ingest.records import Outcome
@@ -14,6 +15,9 @@ from .facts import Request, Route
 
 NEAR = timedelta(seconds=60)
 WIDE = timedelta(seconds=300)
+AFTER = timedelta(seconds=30)  # good answers so soon after the last bad one still speak for the other members
+CHANCE = 0.05  # a member is told from its pool only if luck alone would so seldom choose it
+CHANCE_OFTEN, OFTEN = 0.15, 1 / 3  # the same for one that fails so often: no single bad answer among many good ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +44,36 @@ class Spread:
         return self.bad.get(member, 0) / self.asked[member]
 
     @property
+    def chance(self) -> float:
+        """How likely luck alone would give the failing members as many of the bad answers (hypergeometric tail)."""
+        total, bad = sum(self.asked.values()), sum(self.bad.values())
+        asked, here = sum(self.asked[m] for m in self.failing), sum(self.bad.get(m, 0) for m in self.failing)
+        ways = sum(comb(asked, k) * comb(total - asked, bad - k) for k in range(here, min(asked, bad) + 1))
+        return ways / comb(total, bad)
+
+    @property
     def some(self) -> bool:
-        """Fewer fail than answer well: it is the member, not the service."""
-        return bool(self.failing) and sum(self.asked[m] for m in self.well) >= 2
+        """Fewer fail than answer well, and not by chance: it is the member, not the service, nor one bad answer among many."""
+        if not self.failing or sum(self.asked[m] for m in self.well) < 2:
+            return False
+        often = min(self.share(m) for m in self.failing) >= OFTEN
+        return self.chance <= (CHANCE_OFTEN if often else CHANCE)
+
+    @property
+    def sure(self) -> float:
+        """What thin counts take off the confidence."""
+        return 1.0 if self.chance <= CHANCE else 0.85
 
     @property
     def all_alike(self) -> bool:
         """Every member that was asked fails, and more than one was (or there is only one)."""
         return bool(self.failing) and not self.well and (len(self.asked) >= 2 or self.known <= 1)
+
+    @property
+    def tells(self) -> bool:
+        """Enough to say whether it is a member or all of them."""
+        everybody = len(self.asked) >= self.known or sum(self.bad.values()) >= 3
+        return self.some or (self.all_alike and everybody)
 
     def words(self) -> str:
         here = sum(self.bad.get(m, 0) for m in self.failing), sum(self.asked[m] for m in self.failing)
@@ -63,30 +89,47 @@ def short(name: str) -> str:
 
 
 def spread(route: Route, request: Request, bad: Callable[[Request], bool]) -> Spread:
-    """The spread of `bad` over members within a minute (five where a minute holds no other member's answer)."""
-    rows = _rows(route, request, NEAR)
-    if len({r.member for r in rows}) < 2:
-        rows = _rows(route, request, WIDE)
-    same = [r for r in rows if r.path == request.path]
-    if len({r.member for r in same}) >= 2 or _only_this_path(rows, request, bad):
-        rows = same
-    asked = Counter(r.member for r in rows)
-    failed = Counter(r.member for r in rows if bad(r))
-    return Spread(dict(failed), dict(asked), len(route.members))
+    """The spread of `bad` over members: on the same path, else on all paths if several are in trouble.
+
+    First while the trouble lasts, then within a minute, then within five: good answers from before it began say nothing
+    about who is in it. The narrowest view that tells counts; if none does, the same path's, where several members were asked.
+    """
+    near, wide = _rows(route, request, NEAR), _rows(route, request, WIDE)
+    views = [*_spans([r for r in near if r.path == request.path], bad), [r for r in wide if r.path == request.path]]
+    if len({r.path for r in near if bad(r)}) >= 2:
+        views += [*_spans(near, bad), wide]
+    seen = [_count(rows, bad, len(route.members)) for rows in views]
+    return next((s for s in seen if s.tells), next((s for s in seen[2:] if len(s.asked) > 1), seen[2]))
+
+
+def _spans(rows: list[Request], bad: Callable[[Request], bool]) -> list[list[Request]]:
+    """These rows from the first bad answer to the last one, to half a minute after it, and all."""
+    times = [r.at for r in rows if bad(r)]
+    if not times:
+        return [[], [], rows]
+    return [[r for r in rows if min(times) <= r.at <= max(times) + more] for more in (timedelta(), AFTER)] + [rows]
+
+
+def _count(rows: Iterable[Request], bad: Callable[[Request], bool], known: int) -> Spread:
+    asked: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    for r in rows:
+        asked[r.member] += 1
+        failed[r.member] += bad(r)
+    return Spread(dict(failed), dict(asked), known)
 
 
 def _rows(route: Route, request: Request, width: timedelta) -> list[Request]:
     return [r for r in route.near if r.member and abs(r.at - request.at) <= width and not r.suspect]
 
 
-def _only_this_path(rows: Iterable[Request], request: Request, bad: Callable[[Request], bool]) -> bool:
-    """The member answers everything else well: the trouble is the path's, so only that path may be compared."""
-    other = [r for r in rows if r.member == request.member and r.path != request.path]
-    return len(other) >= 3 and not any(bad(r) for r in other)
-
-
 def failed(request: Request) -> bool:
     return request.outcome in (Outcome.SERVER_ERROR, Outcome.UNANSWERED)
+
+
+def is_failed(like: Request) -> Callable[[Request], bool]:
+    """Whether a request failed as this one did: any failure of the server's side, or the same refusal."""
+    return failed if failed(like) else lambda r: r.status == like.status
 
 
 def usual_seconds(route: Route) -> float | None:
@@ -95,27 +138,64 @@ def usual_seconds(route: Route) -> float | None:
     return median(times) if len(times) >= 5 else None
 
 
-def one_slow_member(route: Route, request: Request) -> tuple[str, str] | None:
-    """(member, counts in words) if, in the answers around this request, one member was slow every time and no other ever.
+def slower_than_usual(route: Route, request: Request) -> bool:
+    """This answer took twice as long as its path does; without a past, as long as answers of another path that are late too.
 
-    The span grows, first into the past, until it holds two slow answers: when the trouble began and ended is not known,
-    and good answers of the same member from before or after it say nothing.
+    A path that always takes so long is no slow service: then the caller's limit is too low, or nothing can be told.
     """
-    rows = _rows(route, request, NEAR + NEAR)
-    for before in (15, 30, 45, 60, 90, 120):
-        for after in (10, before):
-            lo, hi = request.at - timedelta(seconds=before), request.at + timedelta(seconds=after)
-            found = _slow_in(r for r in rows if lo <= r.at <= hi)
-            if found is not None:
-                return found
+    took = request.seconds or 0.0
+    past = [r.seconds for r in route.before if r.seconds is not None]
+    near = [r for r in _rows(route, request, WIDE) if r.seconds is not None and not failed(r)]
+    past += [r.seconds or 0.0 for r in near if r.path == request.path and r.at < request.at and not past]
+    if len(past) >= 3:
+        return took >= 2 * median(past)
+    return len({r.path for r in near if (r.seconds or 0.0) >= 0.5 * took}) >= 2
+
+
+def one_slow_member(route: Route, request: Request) -> tuple[str, str] | None:
+    """(member, counts in words) if, in the answers around this request, one member was slow every time and no other ever."""
+    return next((found for rows in _answers_around(route, request) if (found := _slow_in(_times(rows)))), None)
+
+
+def all_slow(route: Route, request: Request, limit: float) -> tuple[tuple[str, ...], str] | None:
+    """(members, counts in words) if no answer around this request, of several members, would have come in the client's time.
+
+    Slow answers of one other path say nothing: that path may always take so long.
+    """
+    for rows in _answers_around(route, request):
+        times, paths = _times(rows), {r.path for r in rows}
+        every = [t for values in times.values() for t in values]
+        if len(every) < 3 or len(times) < 2 or (len(paths) == 1 and request.path not in paths):
+            continue
+        if min(every) > max(2.0, 0.8 * limit):
+            members = tuple(sorted(times))
+            names = ", ".join(map(short, members))
+            return members, f"All {len(every)} answers around it, from {names}, took {min(every):.1f} to {max(every):.1f} s"
     return None
 
 
-def _slow_in(rows: Iterable[Request]) -> tuple[str, str] | None:
+def _answers_around(route: Route, request: Request) -> Iterator[list[Request]]:
+    """The good answers around this request, in growing spans.
+
+    The span grows, first into the past, until it holds enough slow answers: when the trouble began and ended is not known,
+    and good answers of the same member from before or after it say nothing.
+    """
+    good = [r for r in _rows(route, request, NEAR + NEAR) if r.seconds is not None and r.outcome in (Outcome.OK, Outcome.SLOW)]
+    for before in (15, 30, 45, 60, 90, 120):
+        for after in (10, before):
+            lo, hi = request.at - timedelta(seconds=before), request.at + timedelta(seconds=after)
+            yield [r for r in good if lo <= r.at <= hi]
+
+
+def _times(rows: Iterable[Request]) -> dict[str, list[float]]:
+    """The seconds that these answers took, by member."""
     times: dict[str, list[float]] = {}
-    for row in rows:
-        if row.seconds is not None and row.outcome in (Outcome.OK, Outcome.SLOW):
-            times.setdefault(row.member, []).append(row.seconds)
+    for r in rows:
+        times.setdefault(r.member, []).append(r.seconds or 0.0)
+    return times
+
+
+def _slow_in(times: dict[str, list[float]]) -> tuple[str, str] | None:
     for member, mine in sorted(times.items()):
         others = [t for other, values in times.items() if other != member for t in values]
         if len(mine) >= 2 and len(others) >= 2 and min(mine) > 2.0 and min(mine) > 5 * max(others):

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from ingest.records import Outcome
 
-from .bad import Case, gave_up, is_bad
-from .compare import Spread, failed, one_slow_member, short, spread, usual_seconds
+from .bad import Case, gave_up, is_bad, left_too_early
+from .compare import failed, is_failed, one_slow_member, short, spread, usual_seconds
 from .facts import Finding, Health
 from .words import answer, change_proof, clock, gave_up_words, health_proof, how_joined, log_proof, request_proof
 
@@ -235,7 +235,7 @@ def wrong_member(case: Case) -> Finding | None:
         if timedelta() <= request.at - c.at <= timedelta(hours=1) and c.verb in ("create", "modify")
         and short(request.member).split(":")[0] in c.text and ("add" in c.text or c.verb == "create")
     ]  # fmt: skip
-    seen = _error_spread(case)
+    seen = spread(case.route, request, is_failed(request))
     if not added or not seen.some or request.member not in seen.failing:
         return None
     change = added[-1]
@@ -292,13 +292,13 @@ def member_grey(case: Case) -> Finding | None:
         return None
     if request.outcome is Outcome.CLIENT_ERROR and request.status not in (400, 404, 410):
         return None
-    seen = _error_spread(case)
+    seen = spread(case.route, request, is_failed(request))
     if not seen.some or request.member not in seen.failing:
         return None
     return finding(
         case, "member_grey",
         f"Route: {short(request.member)} of {short(request.f5_pool)} answered {request.status} while its monitor passed and the other members were well.",
-        0.96, "member", request.member, members=seen.failing,
+        0.96 * seen.sure, "member", request.member, members=seen.failing,
         reasons=((True, f"Bad answers: {seen.words()}."), (True, "No monitor of this pool marked it down.")),
         proofs=tuple(request_proof(r, f"{short(r.member)} answered {r.status}") for r in _others(case, request.member)[:3]),
     )  # fmt: skip
@@ -307,7 +307,7 @@ def member_grey(case: Case) -> Finding | None:
 def unanswered(case: Case) -> Finding | None:
     """Asked and never answered, and nothing says by whom it was closed."""
     request = case.request
-    if request.outcome is not Outcome.UNANSWERED:
+    if request.outcome is not Outcome.UNANSWERED or left_too_early(case):
         return None
     near = [r for r in case.route.near if abs(r.at - request.at) <= timedelta(seconds=60)]
     lost = sum(r.outcome is Outcome.UNANSWERED for r in near)
@@ -331,13 +331,6 @@ def usual_limit(case: Case) -> Finding | None:
         0.9, "caller", case.facts.attempt.task_id, acquitted=True,
         reasons=((True, f"Median of {len(case.route.before)} earlier answers: {usual:.1f} s."),),
     )  # fmt: skip
-
-
-def _error_spread(case: Case) -> Spread:
-    status = case.request.status or 0
-    if status >= 500:
-        return spread(case.route, case.request, failed)
-    return spread(case.route, case.request, lambda r: r.status == status)
 
 
 def _others(case: Case, member: str) -> list:  # type: ignore[type-arg]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ingest.records import Outcome
 
 from .bad import Case, gave_up
-from .compare import failed, short, spread
+from .compare import all_slow, failed, short, slower_than_usual, spread
 from .facts import Finding, Request
 from .route import finding
 from .words import gave_up_words
@@ -35,22 +35,31 @@ def _mixed(share: float, well: tuple[str, ...], asked: dict[str, int]) -> bool:
 
 
 def service_slow(case: Case) -> Finding | None:
-    """All members are slow alike."""
-    request = case.request
-    if request.seconds is None or not (gave_up(request, case.facts) or case.facts.attempt.slow):
-        return None
-    if request.outcome not in (Outcome.OK, Outcome.SLOW) or not request.member:
-        return None
-    limit = 0.5 * request.seconds
-    seen = spread(case.route, request, lambda r: (r.seconds or 0) >= limit)
-    if not seen.all_alike:
+    """All members are slow alike, whether the client waited or gave up."""
+    request, log = case.request, case.facts.log
+    if request.outcome is Outcome.UNANSWERED and log and log.timed_out and log.timeout_s:
+        found = all_slow(case.route, request, log.timeout_s)
+        if found is None:
+            return None
+        members, words, took, sure = *found, f"longer than the {log.timeout_s:g} s that the client waited. ", 0.82
+    elif request.member and request.seconds is not None and _too_slow(case):
+        limit = 0.5 * request.seconds
+        seen = spread(case.route, request, lambda r: (r.seconds or 0) >= limit)
+        if not seen.all_alike or not (case.facts.attempt.slow or slower_than_usual(case.route, request)):
+            return None
+        members, words, sure = seen.failing, f"As slow as that: {seen.words()}", 0.9
+        took = f"as long ({request.seconds:.1f} s). {gave_up_words(case)}"
+    else:
         return None
     return finding(
-        case, "service_slow",
-        f"Service: every member behind {short(request.endpoint)} took as long ({request.seconds:.1f} s). {gave_up_words(case)}The route is well.",
-        0.9, "service", request.f5_pool, acquitted=True, members=seen.failing,
-        reasons=((True, f"As slow as that: {seen.words()}."),),
+        case, "service_slow", f"Service: every member behind {short(request.endpoint)} took {took}The route is well.",
+        sure, "service", request.f5_pool, acquitted=True, members=members, reasons=((True, f"{words}."),),
     )  # fmt: skip
+
+
+def _too_slow(case: Case) -> bool:
+    late = gave_up(case.request, case.facts) or case.facts.attempt.slow
+    return late and case.request.outcome in (Outcome.OK, Outcome.SLOW)
 
 
 def service_refused(case: Case) -> Finding | None:

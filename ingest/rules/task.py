@@ -55,6 +55,12 @@ def task_timeout(facts: Facts) -> Finding | None:
     kind = next((k for k, _ in log.exceptions if k in OWN_LIMITS), "") if log else ""
     if not kind:
         return None
+    if log and log.in_call and all(r.execution for r in facts.requests):
+        return Finding(
+            "undecided", f"Unknown: its own time limit ran out ({kind}) while it waited for an answer, and no request is known as its own.",
+            0.3, proofs=log_proof(facts),
+            reasons=(route_words(facts), (False, "The X-Airflow-Task header (integrations/airflow) would name the request.")),
+        )  # fmt: skip
     return _own(facts, "task_timeout", f"Task: its own time limit ran out ({kind}); every request it made was answered in time.", 0.93)
 
 
@@ -97,9 +103,11 @@ def slot_starvation(facts: Facts) -> Finding | None:
 def data_volume(facts: Facts) -> Finding | None:
     """Slow, because it moved several times more bytes than such requests did before, at the usual speed."""
     attempt = facts.attempt
-    if not attempt.slow:
+    if not attempt.slow or attempt.own_s is None or attempt.median_s is None:
         return None
     for request in facts.requests:
+        if (request.seconds or 0.0) < 0.25 * (attempt.own_s - attempt.median_s):
+            continue  # not where the time went
         route = facts.routes.get(request.endpoint_id)
         before = [r for r in route.before if r.bytes and r.response_us] if route else []
         if len(before) < 5 or not request.bytes or not request.response_us:

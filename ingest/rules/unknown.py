@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .bad import Case, own_bad, speaks_of_api, speaks_of_call
+from .bad import Case, left_too_early, own_bad, speaks_of_api, speaks_of_call
+from .compare import is_failed, spread
 from .facts import Facts, Finding
 from .route import finding
 from .task import route_well, route_words, scheduler_ended
@@ -45,10 +46,16 @@ def conflict(case: Case) -> Finding | None:
 def undecided_case(case: Case) -> Finding | None:
     """A request failed, but its member cannot be told from the service."""
     request = case.request
+    seen = spread(case.route, request, is_failed(request))
+    many = sum(seen.asked.values()) >= 10
+    late = left_too_early(case) or (request.status is not None and request.status < 400 and not case.facts.attempt.slow)
+    why = "how long that usually takes is not known" if late else "no member stands out from the others" if many else "too few others were asked to compare"
+    settle = "The service's own log would settle it." if many else "Answers of the other members to the same path would settle it."
+    counts = ((False, f"Ended like that: {seen.words()}."),) if seen.asked else ()
     return finding(
-        case, "undecided", f"Unknown: {request.method} {request.path} ended with {answer(request)}; too few others were asked to compare.",
+        case, "undecided", f"Unknown: {request.method} {request.path} ended with {answer(request)}; {why}.",
         0.3, "virtual_server", request.endpoint,
-        reasons=((False, "Answers of the other members to the same path would settle it."),),
+        reasons=(*counts, (False, settle)),
     )  # fmt: skip
 
 

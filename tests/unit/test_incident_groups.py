@@ -47,6 +47,18 @@ def test_two_members_in_the_same_trouble_at_the_same_time_are_one() -> None:
     assert causes(an_item(0, "reset_by_server"), an_item(5, "reset_by_server", members=B)) == ["reset_by_server"]
 
 
+def test_one_member_after_the_other_has_recovered_is_another_incident() -> None:
+    assert len(causes(an_item(0), an_item(20), an_item(65, members=B), an_item(80, members=B))) == 2
+
+
+def test_what_nobody_answered_before_is_no_part_of_a_later_members_trouble() -> None:
+    assert len(causes(an_item(0, "unanswered", members=frozenset()), an_item(40, members=B))) == 2
+
+
+def test_two_members_by_turns_are_one_incident() -> None:
+    assert len(causes(an_item(0), an_item(30, members=B), an_item(60), an_item(90, members=B))) == 1
+
+
 def test_members_that_go_down_one_by_one_until_the_pool_has_none_are_one() -> None:
     items = [
         an_item(0, "member_down", 57, verdict_id=None), an_item(1, "member_down", 57, B, verdict_id=None),

@@ -257,6 +257,7 @@ def test_whose_code_raised(kind, file, own):
     "event",
     [
         {"event": "Process terminated by signal", "exit_code": -9},
+        {"event": "Process terminated by signal. Likely out of memory error (OOM).", "level": "critical"},
         {"event": "Task exited with return code -9"},
         {"event": "Task did not emit heartbeat within time limit (300 seconds)"},
         {"event": "state mismatch"},
@@ -265,6 +266,18 @@ def test_whose_code_raised(kind, file, own):
 )
 def test_a_killed_try(event):
     assert parse_task_log({"content": [event]}, **KEY).killed
+
+
+def test_a_limit_that_runs_out_inside_a_call_says_so():
+    def frames(*names):
+        return {"exc_type": "AirflowTaskTimeout", "exc_value": "Timeout", "frames": [{"filename": "***", "name": n} for n in names]}
+
+    def limit(*names):
+        event = {"event": "Task failed with exception", "level": "error", "error_detail": [frames(*names)]}
+        return parse_task_log({"content": [event]}, **KEY).in_call
+
+    assert limit("export", "run", "getresponse", "readinto", "handle_timeout")
+    assert not limit("crunch", "handle_timeout")
 
 
 def test_what_a_task_prints_kills_nobody():

@@ -71,6 +71,14 @@ def health(seconds: float, state: str, member: str = "", kind: str = "member", *
     return Health(at(seconds), kind, state, more.pop("pool", POOL), member, member or POOL, more.pop("reason", ""), 7, more.pop("raw", ""), "ltm")
 
 
+def mixed(*given: tuple[float, str, int]) -> tuple[Request, ...]:
+    """Requests by (seconds, member, status)."""
+    return tuple(a_request(s, status, member) for s, member, status in given)
+
+
+GOOD_BEFORE = mixed(*((-50 + n, (M1, M2, M3)[n % 3], 200) for n in range(48)))
+GOOD_AFTER = mixed(*((1 + n, (M2, M3, M1)[n % 3], 200) for n in range(48)))
+
 API = {"path": "/execution/task-instances/{uuid}/state", "uri": "/execution/task-instances/x/state", "method": "PATCH", "link": Link.UUID}
 
 
@@ -81,6 +89,20 @@ CASES: list[tuple[str, Facts, str]] = [
      "service_failing"),
     ("the only member of its pool answers 503", facts((a_request(0, 503, M1),), HTTP_503, members=(M1,)), "service_failing"),
     ("one of three members was asked and failed", facts((a_request(0, 503, M2),), HTTP_503), "undecided"),
+    ("one bad answer among many good ones is nobody's", facts((a_request(0, 503, M1),), HTTP_503, (*GOOD_BEFORE, *GOOD_AFTER)), "undecided"),
+    ("bad answers here and there, by chance twice from one member", facts((a_request(0, 503, M1),), HTTP_503, (
+        *GOOD_BEFORE, *GOOD_AFTER, *mixed((-20.5, M2, 503), (-10.5, M1, 503)))), "undecided"),
+    ("one member fails more often than not", facts((a_request(0, 503, M1),), HTTP_503, mixed(*(
+        (-30 + n + 0.5, (M1, M2, M3)[n % 3], 503 if n % 3 == 0 and n % 2 else 200) for n in range(60)))), "member_grey"),
+    ("all began to fail, and good answers from before acquit nobody", facts((a_request(0, 503, M1),), HTTP_503, (
+        *GOOD_BEFORE, *mixed((-2, M1, 503), (-1, M2, 503)))), "service_failing"),
+    ("it began to fail now, and no other was asked since", facts((a_request(0, 503, M1),), HTTP_503, GOOD_BEFORE), "undecided"),
+    ("no answer in time, and all members answer as late", facts((a_request(0, None),), TIMED_OUT, tuple(
+        a_request(-30 + 5 * n, 200, m, 14.0) for n, m in enumerate((M1, M2, M3, M1)))), "service_slow"),
+    ("no answer in time, and others were answered at once", facts((a_request(0, None),), TIMED_OUT, (
+        a_request(-10, 200, M1, 14.0), a_request(-5, 200, M2, 14.0), *well(M2, M3))), "unanswered"),
+    ("no answer in time, and another path always takes long", facts((a_request(0, None),), TIMED_OUT, tuple(
+        a_request(-30 + 5 * n, 200, m, 14.0, path="/heavy", uri="/heavy") for n, m in enumerate((M1, M2, M3, M1)))), "unanswered"),
     ("F5 says the pool has no member", facts((a_request(0, None),), RESET, health=(health(-3, "no_members", kind="pool"),)), "no_member"),
     ("the pool had members again by then", facts((a_request(0, None),), RESET, health=(
         health(-9, "no_members", kind="pool"), health(-5, "has_members", kind="pool"))), "unanswered"),
@@ -96,7 +118,13 @@ CASES: list[tuple[str, Facts, str]] = [
     ("no answer, but answers show one slow member", facts((a_request(0, None),), TIMED_OUT, (
         a_request(-30, 200, M1, 12.0), a_request(-20, 200, M1, 12.1), *well(M2, M3))), "slow_member"),
     ("all members are as slow", facts((a_request(-9, 200, M1, 12.0),), TIMED_OUT, (
-        a_request(-8, 200, M2, 12.0), a_request(-7, 200, M3, 11.0)), end=0), "service_slow"),
+        a_request(-8, 200, M2, 12.0), a_request(-7, 200, M3, 11.0)), end=0, before=tuple(a_request(-600 - n) for n in range(6))),
+     "service_slow"),
+    ("all are as slow, and whether they always are is not known", facts((a_request(-9, 200, M1, 12.0),), TIMED_OUT, (
+        a_request(-8, 200, M2, 12.0), a_request(-7, 200, M3, 11.0)), end=0), "undecided"),
+    ("somebody failed it while it ran: what it asked after its end says nothing", facts(
+        (a_request(-0.5, 409, M1, **API), a_request(0.5, 200, M2)), None, well(M1, M3), end=-2, events=(
+            Change(at(-2), "ann", "patch_task_instance", "d/r/t", "raw"),)), "execution_conflict"),
     ("its limit is below what the path always takes", facts((a_request(-9, 200, M1, 12.0),), TIMED_OUT, well(M2, M3), end=0,
         before=tuple(a_request(-600 - n, 200, M2, 11.0) for n in range(6))), "task_timeout"),
     ("nobody says who closed", facts((a_request(0, None),), RESET, well(M1, M2)), "unanswered"),
@@ -133,6 +161,10 @@ CASES: list[tuple[str, Facts, str]] = [
     ("its own code raised", facts((a_request(0),), OWN_CODE), "task_error"),
     ("its own code raised after a cured error", facts((a_request(-3, 503, M2), a_request(-2)), OWN_CODE, well(M1, M3)), "task_error"),
     ("its own limit", facts((a_request(0),), a_log(exceptions=(("AirflowTaskTimeout", "Timeout"),), timed_out=False)), "task_timeout"),
+    ("its own limit, while it waited for an answer nobody saw", facts((a_request(-1, **API),), a_log(
+        exceptions=(("AirflowTaskTimeout", "Timeout"),), in_call=True)), "undecided"),
+    ("its limit is shorter than any answer to this path", facts((a_request(0, None),), TIMED_OUT, (a_request(-30, 200, M1, 9.0),)), "undecided"),
+    ("asked after somebody had ended it, and never answered", facts((a_request(0, None),), None, well(M1, M2), end=-3), "undecided"),
     ("its process was killed", facts((a_request(0),), a_log(killed=True)), "worker_killed"),
     ("the host is none of ours", facts((), replace(HTTP_503, host="other.example"), coverage=Coverage(True, known_host=False)), "no_f5_path"),
     ("F5's log has a gap", facts((a_request(0, 503, M2),), HTTP_503, well(M1), coverage=Coverage(True, gap="the log begins later")), "no_data"),
@@ -221,6 +253,12 @@ def test_more_bytes_at_the_usual_speed_are_more_data() -> None:
     big = replace(a_request(-40, took=20.0), bytes=20_000_000, outcome=Outcome.OK)
     given = facts((big,), None, state="success", slow=True, own_s=60.0, median_s=2.0, before=before)
     assert judge(given).cause == "data_volume"
+
+
+def test_a_few_bytes_more_explain_no_lost_minute() -> None:
+    before = tuple(replace(a_request(-600 - n), bytes=200) for n in range(6))
+    more = replace(a_request(-40), bytes=1_000)
+    assert judge(facts((more,), None, state="success", slow=True, own_s=60.0, median_s=2.0, before=before)).cause == "undecided"
 
 
 def test_every_rule_names_itself() -> None:
