@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 REOPEN = timedelta(minutes=10)  # the same trouble again within ten minutes of its end is the same incident
 OVERLAP = timedelta(seconds=60)
@@ -118,7 +119,7 @@ def _by_turns(a: Group, b: Group) -> bool:
 def _begins_within(a: Group, b: Group) -> bool:
     """An item of `a` begins between two of `b` that are not long apart."""
     starts = sorted(i.start for i in b.items)
-    return any(lo <= i.start <= hi and hi - lo <= 2 * OVERLAP for i in a.items for lo, hi in zip(starts, starts[1:], strict=False))
+    return any(lo <= i.start <= hi and hi - lo <= 2 * OVERLAP for i in a.items for lo, hi in pairwise(starts))
 
 
 def belongs(item: Item, other: Group) -> bool:
@@ -136,7 +137,11 @@ def _together(a: Item, b: Item) -> bool:
         return apart <= REOPEN
     if a.cause == b.cause and a.cause in MEMBER_CAUSES and a.verdict_id is not None and b.verdict_id is not None:
         return apart <= TOGETHER
-    near = TOGETHER if "unanswered" in (a.cause, b.cause) and {a.cause, b.cause} & {"member_grey", "slow_member"} else OVERLAP
+    near = (
+        TOGETHER
+        if "unanswered" in (a.cause, b.cause) and {a.cause, b.cause} & {"member_grey", "slow_member"}
+        else OVERLAP
+    )
     return apart <= near and compatible(a, b)
 
 

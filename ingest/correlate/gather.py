@@ -42,8 +42,17 @@ class Batch:
     users: list[loose.User] = field(default_factory=list)
 
 
-def facts_of(airflow: Airflow, scope: str, tries: Sequence[Try], slow: dict[int, bool], medians: dict[int, tuple[int, float | None]]) -> list[Facts]:
-    """The Facts of each try, in the order given. `slow`: which of them succeeded slowly; medians: (samples, seconds) of their tasks."""
+def facts_of(
+    airflow: Airflow,
+    scope: str,
+    tries: Sequence[Try],
+    slow: dict[int, bool],
+    medians: dict[int, tuple[int, float | None]],
+) -> list[Facts]:
+    """The Facts of each try, in the order given.
+
+    `slow`: which of them succeeded slowly; `medians`: (samples, seconds) of their tasks.
+    """
     batch = _load(airflow, scope, tries)
     batch.medians = medians
     _find_loose(batch, slow)
@@ -90,7 +99,9 @@ def _usual_clients(exact: dict[int, list[Request]], tries: Sequence[Try]) -> dic
         for r in found:
             stranger = r.client != main and 3 * calls.get(r.client, 0) < calls[main] if main else False
             if r.link is records.Link.HEADER:
-                stranger = bool(workers) and r.client not in workers and try_id not in deferrable and calls.get(main, 0) >= 3
+                stranger = (
+                    bool(workers) and r.client not in workers and try_id not in deferrable and calls.get(main, 0) >= 3
+                )
             if not stranger:
                 out[try_id].append(r)
     return out
@@ -126,7 +137,9 @@ def _in_order(batch: Batch) -> list[Request]:
     return sorted(batch.requests_loose.values(), key=lambda r: (r.at, r.line_id))
 
 
-def _learned(batch: Batch, peers: Sequence[Try], logs: dict[int, records.TaskLog]) -> dict[tuple[str, str], frozenset[int]]:
+def _learned(
+    batch: Batch, peers: Sequence[Try], logs: dict[int, records.TaskLog]
+) -> dict[tuple[str, str], frozenset[int]]:
     """The endpoints each task is known to use: from its tries' exact requests, and from the hosts its logs ever named."""
     out: dict[tuple[str, str], set[int]] = defaultdict(set)
     for t in (*batch.tries, *peers):
@@ -137,7 +150,9 @@ def _learned(batch: Batch, peers: Sequence[Try], logs: dict[int, records.TaskLog
     return {task: frozenset(found) for task, found in out.items()}
 
 
-def _caller(batch: Batch, t: Try, log: records.TaskLog | None, endpoints: frozenset[int], slow: bool) -> loose.Caller | None:
+def _caller(
+    batch: Batch, t: Try, log: records.TaskLog | None, endpoints: frozenset[int], slow: bool
+) -> loose.Caller | None:
     """The try as a caller: only if its log does not speak of something else than a call."""
     if t.end_at is None or (log is not None and log.exceptions and not bad.speaks_of_call(log)):
         return None
@@ -147,7 +162,9 @@ def _caller(batch: Batch, t: Try, log: records.TaskLog | None, endpoints: frozen
         # A reset names neither host nor path: any virtual server that tasks call, if it alone fits
         endpoints = frozenset(batch.endpoints)
     # start_date is right for a plain try; only what resumes (sensors, deferred tasks) moves it
-    resumes = "Sensor" in t.operator or t.start_at is None or bool(t.rendered and "deferr" in str(t.rendered)[:2000].lower())
+    resumes = (
+        "Sensor" in t.operator or t.start_at is None or bool(t.rendered and "deferr" in str(t.rendered)[:2000].lower())
+    )
     lo = span(t)[0] if resumes else t.start_at
     rendered = str((t.rendered or {}).get("endpoint") or t.path)
     clients = frozenset(r.client for r in batch.exact.get(t.pk, ()) if r.link is records.Link.UUID)
@@ -172,7 +189,9 @@ def lead_to(endpoints: dict[int, Endpoint], host: str, port: int | None) -> froz
     exact = frozenset(e.pk for e in endpoints.values() if port and f"{host}:{port}" in addresses(e))
     if exact or not host:
         return exact
-    return frozenset(e.pk for e in endpoints.values() if host in addresses(e) and (not port or not e.port or e.port == port))
+    return frozenset(
+        e.pk for e in endpoints.values() if host in addresses(e) and (not port or not e.port or e.port == port)
+    )
 
 
 def _called(batch: Batch, log: records.TaskLog | None, connection: tuple[str, int | None] | None) -> frozenset[int]:
@@ -203,7 +222,8 @@ def _facts(batch: Batch, t: Try, slow: bool) -> Facts:
     samples, median = batch.medians.get(t.pk, (0, None))
     attempt = Attempt(
         t.pk, t.dag_id, t.run_id, t.task_id, t.map_index, t.try_number, str(t.ti_id) if t.ti_id else None, t.state, t.queued_at,
-        t.start_at, t.end_at, t.operator, t.conn_id, t.path, t.hostname, t.airflow_pool, slow, t.own_s, median, samples, siblings,  # type: ignore[arg-type]
+        t.start_at, t.end_at, t.operator, t.conn_id, t.path, t.hostname, t.airflow_pool, slow, t.own_s, median,  # type: ignore[arg-type]
+        samples, siblings,
     )  # fmt: skip
     exact = tuple(batch.exact.get(t.pk, ()))
     return Facts(attempt, batch.logs.get(t.pk), exact, found, fitting, {}, (), (), Coverage(bool(batch.endpoints)))
@@ -275,7 +295,12 @@ def _near(batch: Batch, wanted: Sequence[tuple[int, Request]]) -> dict[tuple[int
     windows = [(endpoint, at - NEAR, at + NEAR + timedelta(seconds=10)) for endpoint, at in keys]
     found = load.windowed("near_requests", windows, batch.feeds, most=MOST_NEAR)
     sparse = [i for i in range(len(keys)) if len(found.get(i, ())) < 50]
-    wider = load.windowed("near_requests", [(keys[i][0], keys[i][1] - WIDE, keys[i][1] + WIDE) for i in sparse], batch.feeds, most=MOST_NEAR)
+    wider = load.windowed(
+        "near_requests",
+        [(keys[i][0], keys[i][1] - WIDE, keys[i][1] + WIDE) for i in sparse],
+        batch.feeds,
+        most=MOST_NEAR,
+    )
     for place, i in enumerate(sparse):
         found[i] = wider.get(place, [])
     return {keys[i]: rows for i, rows in found.items()}
@@ -303,13 +328,19 @@ def _gaps(batch: Batch) -> dict[int, str]:
 
 
 def _complete(
-    batch: Batch, facts: Facts, routes: dict[int, Route], events: dict[tuple[str, str], list[Change]], jobs: tuple[Job, ...], gaps: dict[int, str]
+    batch: Batch,
+    facts: Facts,
+    routes: dict[int, Route],
+    events: dict[tuple[str, str], list[Change]],
+    jobs: tuple[Job, ...],
+    gaps: dict[int, str],
 ) -> Facts:
     attempt, log = facts.attempt, facts.log
     mine = [*events.get((attempt.dag_id, attempt.task_id), ()), *events.get((attempt.dag_id, ""), ())]
+    named = [e for e in mine if attempt.run_id in e.target or attempt.run_id in e.text]
     known = bool(lead_to(batch.endpoints, log.host, log.port)) if log is not None and log.host else None
     coverage = Coverage(bool(batch.endpoints), gaps.get(attempt.try_id, ""), known)
     return Facts(
         attempt, log, facts.requests, facts.candidates, facts.sibling_candidates, routes,
-        tuple(sorted((e for e in mine if attempt.run_id in e.target or attempt.run_id in e.text), key=lambda e: (e.at, e.verb))), jobs, coverage,
+        tuple(sorted(named, key=lambda e: (e.at, e.verb))), jobs, coverage,
     )  # fmt: skip

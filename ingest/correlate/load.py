@@ -33,7 +33,26 @@ def run(name: str, **parameters: Any) -> None:
 
 def to_request(row: Sequence[Any], feeds: dict[int, str]) -> Request:
     """A row of one of the request statements (without its first column) as the rules see it."""
-    (line_id, at, endpoint_id, endpoint, pool, member, client, port, method, path, uri, status, outcome, us, size, link, suspect, raw) = row
+    (
+        line_id,
+        at,
+        endpoint_id,
+        endpoint,
+        pool,
+        member,
+        client,
+        port,
+        method,
+        path,
+        uri,
+        status,
+        outcome,
+        us,
+        size,
+        link,
+        suspect,
+        raw,
+    ) = row
     return Request(
         line_id=line_id, at=at, endpoint_id=endpoint_id, endpoint=endpoint, f5_pool=pool, member=member, client=client,
         client_port=port, method=method, path=path, uri=uri, status=status, outcome=records.Outcome(outcome), response_us=us,
@@ -131,7 +150,9 @@ def changes(sources: Iterable[str], lo: datetime, hi: datetime) -> list[Change]:
     """F5's configuration changes, in time order; plain logins and reads left out."""
     from airf5.accounts.models import UserAction
 
-    found = UserAction.objects.filter(layer="f5", source__in=list(sources), at__gte=lo, at__lt=hi).exclude(verb__startswith="log")
+    found = UserAction.objects.filter(layer="f5", source__in=list(sources), at__gte=lo, at__lt=hi).exclude(
+        verb__startswith="log"
+    )
     return [_change(action) for action in found.order_by("at", "id")[:5000]]
 
 
@@ -147,7 +168,16 @@ def airflow_events(source: str, dags: Iterable[str], lo: datetime, hi: datetime)
 
 
 def _change(action: Any) -> Change:
-    return Change(action.at, action.actor, action.verb, action.target, action.raw, action.line_id, action.source, action.raw or action.target)
+    return Change(
+        action.at,
+        action.actor,
+        action.verb,
+        action.target,
+        action.raw,
+        action.line_id,
+        action.source,
+        action.raw or action.target,
+    )
 
 
 def jobs(airflow_id: int, lo: datetime, hi: datetime) -> tuple[Job, ...]:
@@ -164,7 +194,11 @@ def connections(airflow_id: int) -> dict[str, tuple[str, int | None]]:
 def endpoints(scope: str) -> list[Endpoint]:
     """The virtual servers whose device is read in this scope (a capture's name, or "" for what is live)."""
     groups = Feed.objects.filter(device__isnull=False, capture=scope).values_list("device__group_id", flat=True)
-    return list(Endpoint.objects.filter(group__in=set(groups)).select_related("f5_pool", "group").prefetch_related("group__devices"))
+    return list(
+        Endpoint.objects.filter(group__in=set(groups))
+        .select_related("f5_pool", "group")
+        .prefetch_related("group__devices")
+    )
 
 
 def request_feeds(scope: str) -> list[Feed]:

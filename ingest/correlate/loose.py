@@ -75,7 +75,9 @@ def agrees(caller: Caller, request: Request) -> bool:
     return log.connection_error and request.outcome is Outcome.UNANSWERED
 
 
-def fits(caller: Caller, request: Request, users: Sequence[User], span: tuple[datetime, datetime], path: bool = True) -> bool:
+def fits(
+    caller: Caller, request: Request, users: Sequence[User], span: tuple[datetime, datetime], path: bool = True
+) -> bool:
     """The request could be the caller's."""
     if request.execution or request.endpoint_id not in caller.endpoints or not span[0] - SLACK <= request.at <= span[1]:
         return False
@@ -116,7 +118,9 @@ def _kind(caller: Caller, request: Request, everybody: frozenset[str]) -> Link:
     return Link.CLIENT_AND_ENDPOINT if told_apart else Link.TIME_AND_ENDPOINT
 
 
-def siblings(caller: Caller, callers: Sequence[Caller], requests: Iterable[Request], users: Sequence[User]) -> tuple[int, int]:
+def siblings(
+    caller: Caller, callers: Sequence[Caller], requests: Iterable[Request], users: Sequence[User]
+) -> tuple[int, int]:
     """(mapped tries of this run and try number that failed, bad requests that fit their time together)."""
     same = [c for c in callers if c.slot[:3] == caller.slot[:3] and c.try_number == caller.try_number]
     if caller.slot[3] < 0:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from . import route, service, task, unknown
+from . import members, route, service, task, unknown
 from .bad import Case, deciding, slowing
 from .facts import Facts, Finding
 
@@ -27,18 +27,18 @@ CASE_RULES: tuple[CaseRule, ...] = (
     task.execution_conflict,
     route.api_unreachable,
     unknown.conflict,
-    route.no_member,
+    members.no_member,
     route.said_by_f5,
     route.failover,
     route.idle_timeout,
-    route.usual_limit,
+    task.usual_limit,
     route.misroute,
-    route.monitor_flap,
-    route.member_down,
-    route.reset_by_server,
-    route.slow_member,
-    route.wrong_member,
-    route.member_grey,
+    members.monitor_flap,
+    members.member_down,
+    members.reset_by_server,
+    members.slow_member,
+    members.wrong_member,
+    members.member_grey,
     route.config_change,
     service.service_failing,
     service.service_slow,

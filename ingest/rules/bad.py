@@ -74,7 +74,11 @@ def cured(request: Request, facts: Facts) -> bool:
 
 def own_bad(facts: Facts) -> list[Request]:
     """The bad requests of this try that nothing cured, in time order. Suspect lines never count."""
-    return [r for r in facts.requests if not r.suspect and is_bad(r, facts) and not cured(r, facts) and not _too_late(r, facts)]
+    return [
+        r
+        for r in facts.requests
+        if not r.suspect and is_bad(r, facts) and not cured(r, facts) and not _too_late(r, facts)
+    ]
 
 
 def _too_late(request: Request, facts: Facts) -> bool:
@@ -122,7 +126,11 @@ def left_too_early(case: Case) -> bool:
     log = case.facts.log
     if log is None or not log.timed_out or not log.timeout_s:
         return False
-    known = [r.seconds for r in (*case.route.before, *case.route.near) if r.path == case.request.path and r.seconds is not None]
+    known = [
+        r.seconds
+        for r in (*case.route.before, *case.route.near)
+        if r.path == case.request.path and r.seconds is not None
+    ]
     return bool(known) and min(known) >= 0.98 * log.timeout_s
 
 

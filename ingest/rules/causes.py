@@ -8,7 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ROUTE, SERVICE, TASK, UNKNOWN = "route", "service", "task", "unknown"
-NETWORK, OWNERS, DAG, PLATFORM = "network engineers", "the service's owners", "the DAG's owners", "the Airflow platform team"
+NETWORK, OWNERS, DAG, PLATFORM = (
+    "network engineers",
+    "the service's owners",
+    "the DAG's owners",
+    "the Airflow platform team",
+)
 
 
 @dataclass(frozen=True, slots=True)

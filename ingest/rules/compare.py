@@ -170,7 +170,10 @@ def all_slow(route: Route, request: Request, limit: float) -> tuple[tuple[str, .
         if min(every) > max(2.0, 0.8 * limit):
             members = tuple(sorted(times))
             names = ", ".join(map(short, members))
-            return members, f"All {len(every)} answers around it, from {names}, took {min(every):.1f} to {max(every):.1f} s"
+            return (
+                members,
+                f"All {len(every)} answers around it, from {names}, took {min(every):.1f} to {max(every):.1f} s",
+            )
     return None
 
 
@@ -180,7 +183,11 @@ def _answers_around(route: Route, request: Request) -> Iterator[list[Request]]:
     The span grows, first into the past, until it holds enough slow answers: when the trouble began and ended is not known,
     and good answers of the same member from before or after it say nothing.
     """
-    good = [r for r in _rows(route, request, NEAR + NEAR) if r.seconds is not None and r.outcome in (Outcome.OK, Outcome.SLOW)]
+    good = [
+        r
+        for r in _rows(route, request, NEAR + NEAR)
+        if r.seconds is not None and r.outcome in (Outcome.OK, Outcome.SLOW)
+    ]
     for before in (15, 30, 45, 60, 90, 120):
         for after in (10, before):
             lo, hi = request.at - timedelta(seconds=before), request.at + timedelta(seconds=after)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from ingest.records import Link, Outcome, TaskLog
 
@@ -63,7 +65,7 @@ class Health:
     line_id: int | None
     raw: str
     feed: str
-    detail: dict[str, object] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

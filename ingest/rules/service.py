@@ -19,11 +19,14 @@ def service_failing(case: Case) -> Finding | None:
     if request.outcome is not Outcome.SERVER_ERROR or not request.member:
         return None
     seen = spread(case.route, request, failed)
-    if not seen.all_alike and not _mixed(seen.share(request.member) if request.member in seen.asked else 0.0, seen.well, seen.asked):
+    if not seen.all_alike and not _mixed(
+        seen.share(request.member) if request.member in seen.asked else 0.0, seen.well, seen.asked
+    ):
         return None
     return finding(
         case, "service_failing",
-        f"Service: behind {short(request.endpoint)} it answers {request.status} from every member that was asked; the route is well.",
+        f"Service: behind {short(request.endpoint)} it answers {request.status} from every member that was "
+        "asked; the route is well.",
         0.92, "service", request.f5_pool, acquitted=True, members=seen.failing,
         reasons=((True, f"Failed within a minute: {seen.words()}."),),
     )  # fmt: skip
@@ -77,7 +80,9 @@ def service_refused(case: Case) -> Finding | None:
 
 
 def _refusal(request: Request) -> str:
-    return {401: "not logged in", 403: "not allowed", 407: "proxy login missing", 429: "too many requests"}[request.status or 401]
+    return {401: "not logged in", 403: "not allowed", 407: "proxy login missing", 429: "too many requests"}[
+        request.status or 401
+    ]
 
 
 def bad_request(case: Case) -> Finding | None:
@@ -95,5 +100,6 @@ def bad_request(case: Case) -> Finding | None:
         case, "bad_request",
         f"Task: it asked for {request.uri[:100]}, and the service answered correctly with {request.status}.",
         0.93, "caller", case.facts.attempt.task_id, acquitted=True,
-        reasons=((True, f"{len(well)} of {len(case.route.near)} requests to the same virtual server were answered well at that time."),),
+        reasons=((True, f"{len(well)} of {len(case.route.near)} requests to the same virtual server "
+                        "were answered well at that time."),),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from datetime import timedelta
 from ingest.records import Outcome
 
 from .bad import OWN_LIMITS, Case, absorbed, own_bad, speaks_of_api, speaks_of_call
-from .compare import short
+from .compare import short, usual_seconds
 from .facts import Change, Facts, Finding
 from .route import finding
 from .words import change_proof, clock, log_proof
@@ -27,7 +27,8 @@ def execution_conflict(case: Case) -> Finding | None:
         return None
     return finding(
         case, "execution_conflict",
-        f"Task: {deed.actor or 'somebody'} did {deed.verb} at {clock(deed.at)} while it ran; Airflow's API then answered {request.status}.",
+        f"Task: {deed.actor or 'somebody'} did {deed.verb} at {clock(deed.at)} while it ran; "
+        f"Airflow's API then answered {request.status}.",
         0.93, "caller", deed.actor, acquitted=True, proofs=(change_proof(deed),),
     )  # fmt: skip
 
@@ -44,7 +45,11 @@ def scheduler_ended(facts: Facts) -> str | None:
     """A scheduler that ended within five minutes before the try's end, in words."""
     end = facts.attempt.end_at
     for job in facts.jobs:
-        if job.job_type == "SchedulerJob" and job.end_at is not None and timedelta() <= end - job.end_at <= timedelta(minutes=5):
+        if (
+            job.job_type == "SchedulerJob"
+            and job.end_at is not None
+            and timedelta() <= end - job.end_at <= timedelta(minutes=5)
+        ):
             return f"a scheduler ended ({job.state}) at {clock(job.end_at)}"
     return None
 
@@ -57,11 +62,17 @@ def task_timeout(facts: Facts) -> Finding | None:
         return None
     if log and log.in_call and all(r.execution for r in facts.requests):
         return Finding(
-            "undecided", f"Unknown: its own time limit ran out ({kind}) while it waited for an answer, and no request is known as its own.",
+            "undecided", f"Unknown: its own time limit ran out ({kind}) while it waited for an answer, "
+            "and no request is known as its own.",
             0.3, proofs=log_proof(facts),
             reasons=(route_words(facts), (False, "The X-Airflow-Task header (integrations/airflow) would name the request.")),
         )  # fmt: skip
-    return _own(facts, "task_timeout", f"Task: its own time limit ran out ({kind}); every request it made was answered in time.", 0.93)
+    return _own(
+        facts,
+        "task_timeout",
+        f"Task: its own time limit ran out ({kind}); every request it made was answered in time.",
+        0.93,
+    )
 
 
 def worker_killed(facts: Facts) -> Finding | None:
@@ -71,7 +82,9 @@ def worker_killed(facts: Facts) -> Finding | None:
     bad = [r for r in facts.requests if r.execution and r.outcome is not Outcome.OK]
     if bad or scheduler_ended(facts) is not None:
         return None
-    return _own(facts, "worker_killed", "Task: its process on the worker was killed.", 0.85, "worker", facts.attempt.hostname)
+    return _own(
+        facts, "worker_killed", "Task: its process on the worker was killed.", 0.85, "worker", facts.attempt.hostname
+    )
 
 
 def task_error(facts: Facts) -> Finding | None:
@@ -86,7 +99,14 @@ def task_error(facts: Facts) -> Finding | None:
     if swallowed and (facts.attempt.end_at - swallowed[-1].at) < timedelta(seconds=5) and not log.own_code:
         return None  # a bad answer just before an error that is nobody's for certain
     confidence = 0.97 if log.own_code and not swallowed else 0.88
-    return _own(facts, "task_error", f"Task: its own code raised {kind}: {_cut(text)}", confidence, "code", facts.attempt.task_id)
+    return _own(
+        facts,
+        "task_error",
+        f"Task: its own code raised {kind}: {_cut(text)}",
+        confidence,
+        "code",
+        facts.attempt.task_id,
+    )
 
 
 def slot_starvation(facts: Facts) -> Finding | None:
@@ -97,7 +117,14 @@ def slot_starvation(facts: Facts) -> Finding | None:
     waited = (attempt.end_at - attempt.queued_at).total_seconds()
     if waited < 300 or scheduler_ended(facts) is not None:
         return None
-    return _own(facts, "slot_starvation", f"Task: it waited {waited:.0f} s for a slot and never started.", 0.8, "slot_pool", attempt.airflow_pool)
+    return _own(
+        facts,
+        "slot_starvation",
+        f"Task: it waited {waited:.0f} s for a slot and never started.",
+        0.8,
+        "slot_pool",
+        attempt.airflow_pool,
+    )
 
 
 def data_volume(facts: Facts) -> Finding | None:
@@ -112,15 +139,20 @@ def data_volume(facts: Facts) -> Finding | None:
         before = [r for r in route.before if r.bytes and r.response_us] if route else []
         if len(before) < 5 or not request.bytes or not request.response_us:
             continue
-        sizes, speeds = sorted(r.bytes or 0 for r in before), sorted((r.response_us or 0) / (r.bytes or 1) for r in before)
+        sizes, speeds = (
+            sorted(r.bytes or 0 for r in before),
+            sorted((r.response_us or 0) / (r.bytes or 1) for r in before),
+        )
         usual, speed = sizes[len(sizes) // 2], speeds[len(speeds) // 2]
         if request.bytes > 3 * usual and request.response_us / request.bytes < 1.5 * speed:
-            text = f"Task: it moved {request.bytes:,} bytes through {short(request.endpoint)}, usually {usual:,}, at the usual speed."
+            text = f"Task: it moved {request.bytes:,} bytes through {short(request.endpoint)}, usually {usual:,}, at its speed."
             return _own(facts, "data_volume", text, 0.85)
     return None
 
 
-def _own(facts: Facts, cause: str, sentence: str, confidence: float, kind: str = "code", component: str = "") -> Finding:
+def _own(
+    facts: Facts, cause: str, sentence: str, confidence: float, kind: str = "code", component: str = ""
+) -> Finding:
     return Finding(
         cause=cause, sentence=sentence, confidence=confidence, component_kind=kind, component=component or facts.attempt.task_id,
         acquitted=route_well(facts), proofs=log_proof(facts), reasons=(route_words(facts),),
@@ -145,3 +177,17 @@ def route_words(facts: Facts) -> tuple[bool, str]:
 def _cut(text: str) -> str:
     line = text.strip().splitlines()[0] if text.strip() else ""
     return line[:160] + ("…" if len(line) > 160 else "")
+
+
+def usual_limit(case: Case) -> Finding | None:
+    """The client's own limit lies below what this path usually takes: the task's time-out, not the route's."""
+    log = case.facts.log
+    usual = usual_seconds(case.route)
+    if usual is None or log is None or not log.timed_out or not log.timeout_s or usual < 0.8 * log.timeout_s:
+        return None
+    return finding(
+        case, "task_timeout",
+        f"Task: it gives up after {log.timeout_s:g} s, but this path usually takes {usual:.1f} s.",
+        0.9, "caller", case.facts.attempt.task_id, acquitted=True,
+        reasons=((True, f"Median of {len(case.route.before)} earlier answers: {usual:.1f} s."),),
+    )  # fmt: skip

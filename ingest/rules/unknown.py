@@ -15,7 +15,9 @@ def no_data(facts: Facts) -> Finding | None:
     coverage, log = facts.coverage, facts.log
     if not coverage.gap or (log is not None and log.own_code and not speaks_of_call(log)):
         return None
-    return Finding("no_data", f"Unknown: {coverage.gap}.", 0.2, reasons=((False, coverage.gap),), proofs=log_proof(facts))
+    return Finding(
+        "no_data", f"Unknown: {coverage.gap}.", 0.2, reasons=((False, coverage.gap),), proofs=log_proof(facts)
+    )
 
 
 def no_f5_path(facts: Facts) -> Finding | None:
@@ -38,7 +40,8 @@ def conflict(case: Case) -> Finding | None:
     ended = scheduler_ended(case.facts)
     why = f"{ended}, which may be the reason" if ended else "nobody is on record as having changed its state"
     return finding(
-        case, "undecided", f"Unknown: Airflow's API answered {request.status} to the worker; {why}.", 0.3, "api", request.endpoint,
+        case, "undecided", f"Unknown: Airflow's API answered {request.status} to the worker; {why}.",
+        0.3, "api", request.endpoint,
         reasons=((False, "The scheduler's own log would settle it."),),
     )  # fmt: skip
 
@@ -49,8 +52,18 @@ def undecided_case(case: Case) -> Finding | None:
     seen = spread(case.route, request, is_failed(request))
     many = sum(seen.asked.values()) >= 10
     late = left_too_early(case) or (request.status is not None and request.status < 400 and not case.facts.attempt.slow)
-    why = "how long that usually takes is not known" if late else "no member stands out from the others" if many else "too few others were asked to compare"
-    settle = "The service's own log would settle it." if many else "Answers of the other members to the same path would settle it."
+    why = (
+        "how long that usually takes is not known"
+        if late
+        else "no member stands out from the others"
+        if many
+        else "too few others were asked to compare"
+    )
+    settle = (
+        "The service's own log would settle it."
+        if many
+        else "Answers of the other members to the same path would settle it."
+    )
     counts = ((False, f"Ended like that: {seen.words()}."),) if seen.asked else ()
     return finding(
         case, "undecided", f"Unknown: {request.method} {request.path} ended with {answer(request)}; {why}.",
@@ -64,10 +77,17 @@ def undecided(facts: Facts) -> Finding:
     log = facts.log
     if speaks_of_call(log) and not (log and speaks_of_api(log)):
         fits, tries = len(facts.candidates), max((c.others + 1 for c in facts.candidates), default=0)
-        text = f"{fits} requests fit what the log says, and they fit {tries} tries" if fits else "no line of F5's log fits what the task's log says"
+        text = (
+            f"{fits} requests fit what the log says, and they fit {tries} tries"
+            if fits
+            else "no line of F5's log fits what the task's log says"
+        )
         settle = "The X-Airflow-Task header (integrations/airflow) would name the request."
     elif own_bad(facts):
-        text, settle = "requests of this try failed, and its log says something else", "The task's whole log would settle it."
+        text, settle = (
+            "requests of this try failed, and its log says something else",
+            "The task's whole log would settle it.",
+        )
     elif facts.attempt.slow:
         text, settle = "it was slow, and no request explains it", "The task's own log would say where its time went."
     elif log is None or not log.found:
@@ -80,5 +100,3 @@ def undecided(facts: Facts) -> Finding:
         "undecided", f"Unknown: {text}.", 0.3, acquitted=route_well(facts) and not ended, proofs=log_proof(facts),
         reasons=(route_words(facts), *also, (False, settle)),
     )  # fmt: skip
-
-

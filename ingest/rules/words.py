@@ -31,17 +31,33 @@ def answer(request: Request) -> str:
 
 def request_proof(request: Request, says: str = "") -> Proof:
     words = says or f"{request.method} {request.uri[:120]}: {answer(request)}"
-    return Proof("request", request.at, words, request.raw, request.line_id, request.feed, LINK_WORDS[int(request.link)])
+    return Proof(
+        "request", request.at, words, request.raw, request.line_id, request.feed, LINK_WORDS[int(request.link)]
+    )
 
 
 def health_proof(event: Health) -> Proof:
     what = event.member or event.f5_pool or event.object
     reason = f" ({event.reason})" if event.reason else ""
-    return Proof("health_event", event.at, f"{what}: {event.state.replace('_', ' ')}{reason}", event.raw, event.line_id, event.feed)
+    return Proof(
+        "health_event",
+        event.at,
+        f"{what}: {event.state.replace('_', ' ')}{reason}",
+        event.raw,
+        event.line_id,
+        event.feed,
+    )
 
 
 def change_proof(change: Change) -> Proof:
-    return Proof("user_action", change.at, f"{change.actor} {change.verb} {change.target}", change.raw, change.line_id, change.feed)
+    return Proof(
+        "user_action",
+        change.at,
+        f"{change.actor} {change.verb} {change.target}",
+        change.raw,
+        change.line_id,
+        change.feed,
+    )
 
 
 def log_proof(facts: Facts) -> tuple[Proof, ...]:
@@ -60,9 +76,13 @@ def how_joined(case: Case) -> tuple[bool, str]:
         return True, f"The request is this try's {LINK_WORDS[int(case.request.link)]}."
     if case.of > 1:
         return True, (
-            f"Joined by endpoint and time: {case.of} bad requests fit the {case.of} mapped tries that failed, and each log says the same."
+            f"Joined by endpoint and time: {case.of} bad requests fit the {case.of} mapped tries that failed, "
+            "and each log says the same."
         )
-    return True, "Joined by endpoint and time: this request alone fits the try and what its log says, and it fits no other try."
+    return (
+        True,
+        "Joined by endpoint and time: this request alone fits the try and what its log says, and it fits no other try.",
+    )
 
 
 def gave_up_words(case: Case) -> str:

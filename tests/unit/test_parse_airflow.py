@@ -270,7 +270,11 @@ def test_a_killed_try(event):
 
 def test_a_limit_that_runs_out_inside_a_call_says_so():
     def frames(*names):
-        return {"exc_type": "AirflowTaskTimeout", "exc_value": "Timeout", "frames": [{"filename": "***", "name": n} for n in names]}
+        return {
+            "exc_type": "AirflowTaskTimeout",
+            "exc_value": "Timeout",
+            "frames": [{"filename": "***", "name": n} for n in names],
+        }
 
     def limit(*names):
         event = {"event": "Task failed with exception", "level": "error", "error_detail": [frames(*names)]}

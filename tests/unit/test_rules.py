@@ -23,7 +23,9 @@ def at(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
 
 
-def a_request(seconds: float = 0, status: int | None = 200, member: str = M1, took: float | None = 0.05, **more: Any) -> Request:
+def a_request(
+    seconds: float = 0, status: int | None = 200, member: str = M1, took: float | None = 0.05, **more: Any
+) -> Request:
     us = None if took is None else int(took * 1e6)
     answered = status is not None
     fields: dict[str, Any] = {
@@ -39,14 +41,18 @@ def a_log(**more: Any) -> TaskLog:
     return TaskLog("d", "r", "t", -1, 1, None, **more)
 
 
-HTTP_503 = a_log(exceptions=(("AirflowException", "503:Service Unavailable"),), http_status=503, url=URL, host="10.0.0.1", port=8080)
+HTTP_503 = a_log(
+    exceptions=(("AirflowException", "503:Service Unavailable"),), http_status=503, url=URL, host="10.0.0.1", port=8080
+)
 HTTP_404 = replace(HTTP_503, exceptions=(("AirflowException", "404:Not Found"),), http_status=404)
 TIMED_OUT = a_log(exceptions=(("ReadTimeout", "timed out"),), timed_out=True, timeout_s=8.0, host="10.0.0.1", port=8080)
 RESET = a_log(exceptions=(("ConnectionError", "reset"),), connection_error=True)
 OWN_CODE = a_log(exceptions=(("TypeError", "float() argument"),), own_code=True)
 
 
-def facts(requests: tuple[Request, ...] = (), log: TaskLog | None = None, near: tuple[Request, ...] = (), **more: Any) -> Facts:
+def facts(
+    requests: tuple[Request, ...] = (), log: TaskLog | None = None, near: tuple[Request, ...] = (), **more: Any
+) -> Facts:
     attempt = Attempt(
         1, "d", "r", "t", more.pop("map_index", -1), 1, None, more.pop("state", "failed"), at(-5), at(-4), at(more.pop("end", 2.0)),
         "HttpOperator", "orders_http", "orders", "w1", "default_pool", more.pop("slow", False), more.pop("own_s", None),
@@ -68,7 +74,18 @@ def well(*members: str, each: int = 4, **more: Any) -> tuple[Request, ...]:
 
 
 def health(seconds: float, state: str, member: str = "", kind: str = "member", **more: Any) -> Health:
-    return Health(at(seconds), kind, state, more.pop("pool", POOL), member, member or POOL, more.pop("reason", ""), 7, more.pop("raw", ""), "ltm")
+    return Health(
+        at(seconds),
+        kind,
+        state,
+        more.pop("pool", POOL),
+        member,
+        member or POOL,
+        more.pop("reason", ""),
+        7,
+        more.pop("raw", ""),
+        "ltm",
+    )
 
 
 def mixed(*given: tuple[float, str, int]) -> tuple[Request, ...]:
@@ -79,7 +96,12 @@ def mixed(*given: tuple[float, str, int]) -> tuple[Request, ...]:
 GOOD_BEFORE = mixed(*((-50 + n, (M1, M2, M3)[n % 3], 200) for n in range(48)))
 GOOD_AFTER = mixed(*((1 + n, (M2, M3, M1)[n % 3], 200) for n in range(48)))
 
-API = {"path": "/execution/task-instances/{uuid}/state", "uri": "/execution/task-instances/x/state", "method": "PATCH", "link": Link.UUID}
+API = {
+    "path": "/execution/task-instances/{uuid}/state",
+    "uri": "/execution/task-instances/x/state",
+    "method": "PATCH",
+    "link": Link.UUID,
+}
 
 
 CASES: list[tuple[str, Facts, str]] = [
@@ -185,7 +207,13 @@ def test_the_same_facts_give_the_same_finding(given: Facts) -> None:
 def test_every_cause_of_the_table_is_given_by_some_case_or_known_to_need_more() -> None:
     shown = {cause for _, _, cause in CASES}
     # These need facts that only the store can give; their cases stand below or in tests/db
-    assert set(CAUSES) - shown == {"tls_failure", "connection_limit", "slot_starvation", "scheduler_down", "data_volume"}
+    assert set(CAUSES) - shown == {
+        "tls_failure",
+        "connection_limit",
+        "slot_starvation",
+        "scheduler_down",
+        "data_volume",
+    }
 
 
 def test_a_cured_error_is_absorbed_and_never_blamed() -> None:
@@ -199,7 +227,13 @@ def test_a_suspect_line_blames_nobody() -> None:
 
 
 def test_the_end_of_an_xcom_list_is_no_error() -> None:
-    item = a_request(0, 404, M1, path="/execution/xcoms/d/{run}/t/return_value/item/{n}", uri="/execution/xcoms/d/r/t/return_value/item/3")
+    item = a_request(
+        0,
+        404,
+        M1,
+        path="/execution/xcoms/d/{run}/t/return_value/item/{n}",
+        uri="/execution/xcoms/d/r/t/return_value/item/3",
+    )
     assert judge(facts((item,), OWN_CODE)).cause == "task_error"
 
 
@@ -258,9 +292,12 @@ def test_more_bytes_at_the_usual_speed_are_more_data() -> None:
 def test_a_few_bytes_more_explain_no_lost_minute() -> None:
     before = tuple(replace(a_request(-600 - n), bytes=200) for n in range(6))
     more = replace(a_request(-40), bytes=1_000)
-    assert judge(facts((more,), None, state="success", slow=True, own_s=60.0, median_s=2.0, before=before)).cause == "undecided"
+    assert (
+        judge(facts((more,), None, state="success", slow=True, own_s=60.0, median_s=2.0, before=before)).cause
+        == "undecided"
+    )
 
 
 def test_every_rule_names_itself() -> None:
-    assert judge(facts((a_request(0, 503, M2),), HTTP_503, well(M1, M3))).rule == "route.member_grey"
+    assert judge(facts((a_request(0, 503, M2),), HTTP_503, well(M1, M3))).rule == "members.member_grey"
     assert len(set(RULES)) == len(RULES) and set(CASE_RULES) <= set(RULES)
