@@ -77,6 +77,23 @@ def each_fault_is_one_incident(folder: Path) -> None:
     assert all(i.end and i.end >= i.start for i in Incident.objects.all())
 
 
+def test_on_other_faults_nobody_is_blamed_wrongly() -> None:
+    """lab2: harder, and partly not to be told from the logs; what is not known must be `unknown`, never somebody else."""
+    call_command("replay", str(CAPTURES / "lab2-bigip"), "--wait", stdout=io.StringIO())
+    truth = {key(row): row for row in json.loads((CAPTURES / "lab2-bigip" / "truth.json").read_text())["tries"]}
+    said = {key(row): row for row in verdicts("lab2-bigip")}
+
+    wrong = [
+        (k, truth[k]["culprit"], said[k]["culprit"])
+        for k in truth
+        if said[k]["culprit"] not in ("unknown", truth[k]["culprit"])
+    ]
+    assert not wrong
+    assert not [k for k, v in said.items() if k not in truth and v["culprit"] == "route"]
+    known = [k for k in truth if truth[k]["culprit"] != "unknown"]
+    assert sum(said[k]["cause"] == truth[k]["cause"] for k in known) >= 0.9 * len(known)
+
+
 def test_the_same_capture_twice_changes_nothing() -> None:
     call_command("replay", str(CAPTURES / "lab1-bigip"), "--wait", stdout=io.StringIO())
     before = verdicts("lab1-bigip"), Request.objects.count(), Batch.objects.count(), Incident.objects.count()
