@@ -13,7 +13,7 @@ from dashboards.plots import links
 from dashboards.words import dur, short
 
 if TYPE_CHECKING:
-    from dashboards.queries.dag_rows import Bucket
+    from dashboards.queries.dag_rows import Bucket, DagRow
 
 Figure = dict[str, Any]
 
@@ -21,7 +21,7 @@ LINES = (("p50", "p50_s", "solid"), ("p95", "p95_s", "dash"), ("p99", "p99_s", "
 ENDPOINT_TOKENS = ("var(--part-endpoint)", "var(--running-mark)", "var(--deferred-mark)", "var(--success-mark)")
 
 
-def durations(series: Sequence[Bucket], dag_id: str) -> Figure:
+def durations(series: Sequence[Bucket], of: DagRow) -> Figure:
     """How long runs took: p50, p95 and p99 over time. A gap in the data stays a gap in the line."""
     traces = [
         {
@@ -30,7 +30,7 @@ def durations(series: Sequence[Bucket], dag_id: str) -> Figure:
             "name": name,
             "x": [_iso(bucket) for bucket in series],
             "y": [getattr(bucket, field) for bucket in series],
-            "customdata": [_tries(bucket, dag_id) for bucket in series],
+            "customdata": [_tries(bucket, of) for bucket in series],
             "connectgaps": False,
             "line": {"color": "var(--part-own)" if name == "p50" else "var(--link)", "dash": dash, "width": 1.5},
             "marker": {"size": 5, "color": [_dot(bucket, name) for bucket in series]},
@@ -46,7 +46,7 @@ def _dot(bucket: Bucket, name: str) -> str:
     return "var(--failed-mark)" if bucket.failed else "var(--part-own)" if name == "p50" else "var(--link)"
 
 
-def where(series: Sequence[Bucket], dag_id: str) -> Figure:
+def where(series: Sequence[Bucket], of: DagRow) -> Figure:
     """Where the time of all tries went, stacked: waiting, queued, own work, each endpoint, lost."""
     names = sorted({name for bucket in series for name in bucket.split.endpoints})
     stack = [
@@ -59,17 +59,17 @@ def where(series: Sequence[Bucket], dag_id: str) -> Figure:
         seconds = [bucket.split.endpoints.get(name, 0.0) for bucket in series]
         stack.append((f"requests to {short(name)}", ENDPOINT_TOKENS[n % len(ENDPOINT_TOKENS)], seconds))
     stack.append(("lost to failed tries", "var(--failed-mark)", [bucket.split.lost for bucket in series]))
-    traces = [_bar(series, dag_id, *part) for part in stack if any(part[2])]
+    traces = [_bar(series, of, *part) for part in stack if any(part[2])]
     return {"data": traces, "layout": {**_layout("seconds"), "barmode": "stack", "bargap": 0.2}}
 
 
-def _bar(series: Sequence[Bucket], dag_id: str, name: str, colour: str, seconds: Sequence[float]) -> Figure:
+def _bar(series: Sequence[Bucket], of: DagRow, name: str, colour: str, seconds: Sequence[float]) -> Figure:
     return {
         "type": "bar",
         "name": name,
         "x": [_iso(bucket) for bucket in series],
         "y": [round(value, 3) for value in seconds],
-        "customdata": [_tries(bucket, dag_id) for bucket in series],
+        "customdata": [_tries(bucket, of) for bucket in series],
         "marker": {"color": colour},
         "text": [dur(value) for value in seconds],
         "textposition": "none",
@@ -105,5 +105,5 @@ def _iso(bucket: Bucket) -> str:
     return middle.strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _tries(bucket: Bucket, dag_id: str) -> str:
-    return links.rows("tries", bucket.start, bucket.end, dag=dag_id)
+def _tries(bucket: Bucket, of: DagRow) -> str:
+    return links.rows("tries", bucket.start, bucket.end, dag=of.dag_id, airflow=of.airflow)

@@ -50,6 +50,7 @@ FIELDS: dict[str, Field] = {
     field.name: field
     for field in (
         Field("airflow", "Airflow", "name of one Airflow instance", pattern=True),
+        Field("device_group", "device group", "name of one BIG-IP or HA pair, exact or with *", pattern=True),
         Field("dag", "DAG", "DAG id, exact or with *", pattern=True),
         Field("task", "task", "task id, exact or with *", pattern=True),
         Field("run", "run", "run id, exact or with *", pattern=True),
@@ -74,9 +75,12 @@ FIELDS: dict[str, Field] = {
     )
 }
 
-COMMON = ("airflow", "dag", "task", "run", "airflow_pool", "f5_pool", "endpoint", "member", "state", "culprit", "cause")
-AUDIT = ("airflow", "dag", "airflow_pool", "f5_pool", "endpoint", "member", "state")
-SOURCE = ("airflow", "dag", "airflow_pool", "f5_pool", "endpoint", "state", "feed")
+COMMON = (
+    "airflow", "device_group", "dag", "task", "run", "airflow_pool", "f5_pool", "endpoint", "member", "state", "culprit",
+    "cause",
+)  # fmt: skip
+AUDIT = ("airflow", "device_group", "dag", "airflow_pool", "f5_pool", "endpoint", "member", "state")
+SOURCE = ("airflow", "device_group", "dag", "airflow_pool", "f5_pool", "endpoint", "state", "feed")
 CONTROLS = ("from", "to", "last", "sort", "limit", "after")
 
 

@@ -53,6 +53,7 @@ class Filter:
     end: datetime
     last: str = ""
     airflow: str = ""
+    device_group: str = ""
     dag: str = ""
     task: str = ""
     run: str = ""

@@ -77,6 +77,7 @@ class Label:
     height: int = LANE
     scale: tuple[tuple[float, str], ...] = ()
     mono: bool = False
+    whose: str = ""  # the Airflow or device group, where more than one is in view
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +160,15 @@ class Plot:
     windows: list[tuple[datetime, datetime, bool]] = field(default_factory=list)
     y: int = GROUP
 
-    def group(self, text: str) -> None:
-        self.labels.append(Label(text=text, kind="group", height=GROUP))
+    def group(self, text: str, whose: str = "") -> None:
+        self.labels.append(Label(text=text, kind="group", height=GROUP, whose=whose))
         self.y += GROUP
 
-    def lane(self, text: str, side: str = "", href: str = "", title: str = "", *, mono: bool = False) -> int:
+    def lane(
+        self, text: str, side: str = "", href: str = "", title: str = "", *, mono: bool = False, whose: str = ""
+    ) -> int:
         """Adds a lane and returns its top."""
-        self.labels.append(Label(text, side, href, title or text, mono=mono))
+        self.labels.append(Label(text, side, href, title or text, mono=mono, whose=whose))
         top = self.y
         self.back.append(shape("line", "grid", x1=0, x2="100%", y1=top + LANE - 0.5, y2=top + LANE - 0.5))
         self.y += LANE

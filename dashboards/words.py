@@ -125,6 +125,11 @@ def full_stop(sentence: str) -> str:
     return sentence if sentence.endswith((".", "!", "?")) or not sentence else f"{sentence}."
 
 
+def apart(values: Iterable[str]) -> bool:
+    """Whether these rows belong to more than one Airflow or device group, and so must say whose they are."""
+    return len(set(values) - {""}) > 1
+
+
 def plain(code: str) -> str:
     """up_for_retry is up for retry."""
     return code.replace("_", " ")

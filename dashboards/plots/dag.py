@@ -12,7 +12,7 @@ from dashboards.timeline import MOST_LANES, Axis, Plot, Shape, icon, shape
 from dashboards.words import clock, dur, listed, plain, times
 
 if TYPE_CHECKING:
-    from dashboards.queries.dag_rows import DagPage, RunRow, TaskCell
+    from dashboards.queries.dag_rows import DagPage, DagRow, RunRow, TaskCell
     from dashboards.queries.freshness import Freshness
     from dashboards.queries.rows import Split
 
@@ -37,7 +37,7 @@ def plot(page: DagPage, fresh: Freshness) -> Plot:
 
 
 def _incidents(drawn: Plot, page: DagPage, until: datetime) -> None:
-    href = links.rows("incidents", page.start, page.end, dag=page.row.dag_id)
+    href = links.rows("incidents", page.start, page.end, dag=page.row.dag_id, airflow=page.row.airflow)
     y = drawn.lane("incidents on its endpoints", "" if page.incidents else "none", href)
     for row in page.incidents:
         hit = page.row.dag_id in row.dags
@@ -66,7 +66,7 @@ def _took(drawn: Plot, page: DagPage, runs: Sequence[RunRow]) -> None:
         drawn.body.append(_line(drawn.axis, a, b, base, top))
     for n, run in enumerate(timed):
         crowded = n > 0 and _slow(timed[n - 1])
-        _dot(drawn, run, base - (run.seconds or 0) / top * HIGH, normal, page.row.dag_id, words=not crowded)
+        _dot(drawn, run, base - (run.seconds or 0) / top * HIGH, normal, page.row, words=not crowded)
 
 
 def _line(axis: Axis, a: RunRow, b: RunRow, base: float, top: float) -> Shape:
@@ -87,7 +87,7 @@ def run_state(run: RunRow) -> str:
     return run.state if run.state in ("running", "failed") else "unknown"
 
 
-def _dot(drawn: Plot, run: RunRow, y: float, normal: float | None, dag_id: str, *, words: bool) -> None:
+def _dot(drawn: Plot, run: RunRow, y: float, normal: float | None, of: DagRow, *, words: bool) -> None:
     assert run.start
     slow, so_far = _slow(run), " so far" if run.state == "running" else ""
     shapes = [shape("circle", "dot", cx=drawn.axis.pc(run.start), cy=y, r=4 if slow else 3)]
@@ -99,11 +99,11 @@ def _dot(drawn: Plot, run: RunRow, y: float, normal: float | None, dag_id: str, 
         )
     than = f", normal {dur(normal)}" if normal else ""
     title = f"Run {clock(run.start)}, {plain(run.state)}: {dur(run.seconds)}{so_far}{than}"
-    drawn.mark(shapes, title, run_state(run), _tries(drawn, run, dag_id))
+    drawn.mark(shapes, title, run_state(run), _tries(drawn, run, of))
 
 
-def _tries(drawn: Plot, run: RunRow, dag_id: str) -> str:
-    return links.rows("tries", drawn.axis.start, drawn.axis.end, dag=dag_id, run=run.run_id)
+def _tries(drawn: Plot, run: RunRow, of: DagRow) -> str:
+    return links.rows("tries", drawn.axis.start, drawn.axis.end, dag=of.dag_id, airflow=of.airflow, run=run.run_id)
 
 
 def split_parts(split: Split) -> list[tuple[str, float, str]]:
@@ -140,7 +140,7 @@ def _went(drawn: Plot, page: DagPage, runs: Sequence[RunRow]) -> None:
                 said.append(words)
             up += high
         if shapes:
-            drawn.mark(shapes, f"Run {clock(run.start)}: {', '.join(said)}", "", _tries(drawn, run, page.row.dag_id))
+            drawn.mark(shapes, f"Run {clock(run.start)}: {', '.join(said)}", "", _tries(drawn, run, page.row))
 
 
 def _width(count: int) -> str:
@@ -156,7 +156,9 @@ def _tasks(drawn: Plot, page: DagPage, runs: Sequence[RunRow]) -> None:
     width = _width(len(runs))
     for task in page.tasks[:MOST_LANES]:
         side = f"median {dur(task.p50_s)}" if task.p50_s is not None else ""
-        href = links.rows("tries", page.start, page.end, dag=page.row.dag_id, task=task.task_id)
+        href = links.rows(
+            "tries", page.start, page.end, dag=page.row.dag_id, airflow=page.row.airflow, task=task.task_id
+        )
         y = drawn.lane(task.task_id, side, href)
         for cell in cells.get(task.task_id, []):
             _cell(drawn, y, cell, starts[cell.run_id], width)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dashboards.plots import links, parts
 from dashboards.plots.incident import change
 from dashboards.timeline import MOST_LANES, Axis, Plot, icon, shape
-from dashboards.words import clock, dur, latency, many, short
+from dashboards.words import apart, clock, dur, latency, many, short
 
 if TYPE_CHECKING:
     from dashboards.queries.endpoints import EndpointPage, HeatColumn
@@ -24,8 +24,10 @@ def availability(pages: Sequence[EndpointPage], start: datetime, end: datetime, 
     drawn = Plot(
         Axis(start, end), "Members: state by monitor above, failed requests below", ident="members-plot", long=True
     )
+    several = apart(page.row.device_group for page in pages)
     for page in pages:
-        drawn.group(f"{short(page.row.name)}, {short(page.row.f5_pool)}" if page.row.f5_pool else short(page.row.name))
+        pool = f", {short(page.row.f5_pool)}" if page.row.f5_pool else ""
+        drawn.group(f"{short(page.row.name)}{pool}", page.row.device_group if several else "")
         answers = {answer.member_id: answer for answer in page.answers}
         for track in page.tracks[:MOST_LANES]:
             _member(drawn, page, track, answers.get(track.member_id))
@@ -58,7 +60,7 @@ def _member(drawn: Plot, page: EndpointPage, track: MemberTrack, answer: MemberA
 
 def _nobody(drawn: Plot, page: EndpointPage, answer: MemberAnswers | None) -> None:
     failed = answer.failed if answer else page.no_member
-    href = links.rows("requests", drawn.axis.start, drawn.axis.end, endpoint=page.row.name, state="failed")
+    href = _requests(page, drawn.axis.start, drawn.axis.end, "failed")
     y = drawn.lane("no member chosen", f"{failed:,} failed", href, "Requests for which F5 had no member to choose")
     nobody = [row for track in page.tracks for row in track.requests if not row.member]
     if nobody:
@@ -67,7 +69,7 @@ def _nobody(drawn: Plot, page: EndpointPage, answer: MemberAnswers | None) -> No
     for column in _bad_columns(page):
         span = drawn.axis.span(column.start, column.end)
         title = f"{clock(column.start)}: {many(column.failed, 'failed request')}"
-        rows = links.rows("requests", column.start, column.end, endpoint=page.row.name, state="failed")
+        rows = _requests(page, column.start, column.end, "failed")
         drawn.mark([shape("rect", "bar", y=y + 12, height=6, **span)], title, "failed", rows)
 
 
@@ -77,6 +79,11 @@ def _bad_columns(page: EndpointPage) -> Iterable[HeatColumn]:
     for column in page.heat:
         if column.failed and any(span.start < column.end and span.end > column.start for span in spans):
             yield column
+
+
+def _requests(page: EndpointPage, start: datetime, end: datetime, state: str = "") -> str:
+    where = {"endpoint": page.row.name, "device_group": page.row.device_group}
+    return links.rows("requests", start, end, state=state, **where)
 
 
 def heat(page: EndpointPage, fresh: Freshness) -> Plot:
@@ -119,13 +126,13 @@ def _cell(
     inset = (column.end - column.start) * 0.04
     span = drawn.axis.span(column.start + inset, column.end - inset)
     title = f"{clock(column.start)}: {many(count, 'request')} of {latency(row[0])} to {latency(row[1])}"
-    href = links.rows("requests", column.start, column.end, endpoint=page.row.name)
+    href = _requests(page, column.start, column.end)
     drawn.mark([shape("rect", "heat", data_level=deep, y=y + 1, height=ROW - 2, **span)], title, "", href)
 
 
 def _failed(drawn: Plot, page: EndpointPage) -> None:
     total = sum(column.failed for column in page.heat)
-    href = links.rows("requests", page.start, page.end, endpoint=page.row.name, state="failed")
+    href = _requests(page, page.start, page.end, "failed")
     y = drawn.lane("failed", f"{total:,}", href)
     for column in page.heat:
         if not column.failed:
@@ -135,6 +142,6 @@ def _failed(drawn: Plot, page: EndpointPage) -> None:
             shape("rect", "cell", y=y + 7, height=16, **drawn.axis.span(column.start + inset, column.end - inset)),
             icon("x", drawn.axis.pc(column.start + inset), y + 10, 10, 2),
         ]
-        rows = links.rows("requests", column.start, column.end, endpoint=page.row.name, state="failed")
+        rows = _requests(page, column.start, column.end, "failed")
         title = f"{clock(column.start)}: {many(column.failed, 'failed request')}"
         drawn.mark(shapes, title, "failed", rows, on=True, late=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from dashboards.plots import links, parts
 from dashboards.timeline import GROUP, MOST_LANES, Axis, Plot, Shape, folded, icon, shape
-from dashboards.words import EXACT, clock, many, short
+from dashboards.words import EXACT, apart, clock, many, short
 
 if TYPE_CHECKING:
     from dashboards.queries.freshness import Freshness
@@ -67,9 +67,12 @@ def _tries(drawn: Plot, page: IncidentPage, until: datetime) -> dict[int, int]:
     hit: dict[int, int] = {}
     lanes = instances(page)
     own, rest = folded(lanes)
+    several = apart(row.airflow for row in page.tries)
     for tries in own:
         first = tries[0]
-        y = drawn.lane(first.task, first.dag_id, links.attempt(first.id), f"{first.dag_id} {first.run_id} {first.task}")
+        title = f"{first.dag_id} {first.run_id} {first.task}"
+        whose = first.airflow if several else ""
+        y = drawn.lane(first.task, first.dag_id, links.attempt(first.id), title, whose=whose)
         _lane(drawn, y, tries, until)
         hit |= {row.id: y + 21 for row in tries}
     if rest:
@@ -87,7 +90,8 @@ def _tries(drawn: Plot, page: IncidentPage, until: datetime) -> dict[int, int]:
 
 
 def _since(page: IncidentPage) -> str:
-    return links.rows("tries", page.start, page.end, endpoint=page.row.endpoint).partition("?")[2]
+    where = {"endpoint": page.row.endpoint, "device_group": page.row.device_group}
+    return links.rows("tries", page.start, page.end, **where).partition("?")[2]
 
 
 def _lane(drawn: Plot, y: int, tries: Sequence[TryRow], until: datetime) -> None:
@@ -171,7 +175,7 @@ def _changes(drawn: Plot, page: IncidentPage) -> None:
         change(drawn, y, row)
     for event in moments:
         said = f"{clock(event.at)} {event.kind} {short(event.object)} {event.state}"
-        place = links.rows("health-events", page.start, page.end)
+        place = links.rows("health-events", page.start, page.end, device_group=page.row.device_group)
         drawn.mark([icon("route", drawn.axis.pc(event.at), y + 9, 12, -6)], said, "upstream_failed", place)
 
 
@@ -196,12 +200,13 @@ def before(page: IncidentPage, fresh: Freshness) -> Plot | None:
     begin = max(min(starts), page.end - timedelta(hours=24))
     axis = Axis(begin - (page.end - begin) * 0.03, page.end)
     drawn = Plot(axis, f"What preceded incident {page.row.id}", wish=8, ident="before-plot")
-    lanes: dict[str, list[IncidentRow]] = {}
+    lanes: dict[tuple[str, str], list[IncidentRow]] = {}
+    several = apart(row.device_group for row in rows)
     for row in rows:
-        lanes.setdefault(row.endpoint or row.component, []).append(row)
-    for name, mine in list(lanes.items())[:MOST_LANES]:
+        lanes.setdefault((row.endpoint or row.component, row.device_group), []).append(row)
+    for (name, group), mine in list(lanes.items())[:MOST_LANES]:
         href = links.endpoint(mine[0].endpoint_id) if mine[0].endpoint_id else ""
-        y = drawn.lane(short(name), many(len(mine), "incident"), href, name)
+        y = drawn.lane(short(name), many(len(mine), "incident"), href, name, whose=group if several else "")
         for row in mine:
             parts.draw_incident(drawn, y, row, page.end, soft=row.id != page.row.id)
     y = drawn.lane("changes", str(len(changes)) if changes else "none", links.rows("audit", axis.start, axis.end))

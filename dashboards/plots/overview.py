@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dashboards.plots import links, parts
 from dashboards.plots.incident import change
 from dashboards.timeline import MOST_LANES, Axis, Plot, icon, shape
-from dashboards.words import CULPRIT_WORDS, clock, many, short
+from dashboards.words import CULPRIT_WORDS, apart, clock, many, short
 
 if TYPE_CHECKING:
     from dashboards.queries.freshness import Freshness
@@ -20,8 +20,9 @@ HIGH = 18
 
 def plot(page: Overview, start: datetime, end: datetime) -> Plot:
     drawn = Plot(Axis(start, end), f"Verdicts per endpoint, {clock(start)} to {clock(end)} UTC", ident="overview-plot")
+    several = apart(lane.device_group for lane in page.lanes)
     for lane in page.lanes[:MOST_LANES]:
-        _lane(drawn, lane, page.freshness)
+        _lane(drawn, lane, page.freshness, lane.device_group if several else "")
     if len(page.lanes) > MOST_LANES:
         drawn.lane(f"{len(page.lanes) - MOST_LANES} more endpoints", "", "/endpoints/")
     count = many(len(page.changes), "change") if page.changes else "none"
@@ -34,7 +35,7 @@ def plot(page: Overview, start: datetime, end: datetime) -> Plot:
     return drawn
 
 
-def _lane(drawn: Plot, lane: Lane, fresh: Freshness) -> None:
+def _lane(drawn: Plot, lane: Lane, fresh: Freshness, whose: str) -> None:
     counts = {name: sum(getattr(cell, name) for cell in lane.cells) for name in CULPRITS}
     side = ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "no verdict"
     if lane.endpoint_id is None:
@@ -43,10 +44,10 @@ def _lane(drawn: Plot, lane: Lane, fresh: Freshness) -> None:
             "no endpoint involved", side, href, "Tries that failed without a request through F5 that matters"
         )
     else:
-        y = drawn.lane(short(lane.name), side, links.endpoint(lane.endpoint_id), lane.name)
+        y = drawn.lane(short(lane.name), side, links.endpoint(lane.endpoint_id), lane.name, whose=whose)
     before = ""
     for cell in lane.cells:
-        before = _cell(drawn, y, cell, lane.name, before)
+        before = _cell(drawn, y, cell, lane, before)
     until = parts.until(fresh, drawn.axis.start, drawn.axis.end)
     for row in lane.incidents:
         end = min(row.end, until) if row.end else until
@@ -55,7 +56,7 @@ def _lane(drawn: Plot, lane: Lane, fresh: Freshness) -> None:
         drawn.mark([bar], title, row.culprit, links.incident(row.id))
 
 
-def _cell(drawn: Plot, y: int, cell: Cell, endpoint: str, before: str) -> str:
+def _cell(drawn: Plot, y: int, cell: Cell, lane: Lane, before: str) -> str:
     """Draws one cell, its culprits sharing the height by count; returns the first one, whose icon is drawn once."""
     inset = (cell.end - cell.start) * 0.05
     span = drawn.axis.span(cell.start + inset, cell.end - inset)
@@ -69,7 +70,8 @@ def _cell(drawn: Plot, y: int, cell: Cell, endpoint: str, before: str) -> str:
     for count, name in counts:
         high = HIGH * count / total
         title = f"{clock(cell.start)} to {clock(cell.end)}: {many(count, 'try', 'tries')} judged: {CULPRIT_WORDS[name]}"
-        href = links.rows("tries", cell.start, cell.end, endpoint=endpoint, culprit=name)
+        where = {"endpoint": lane.name, "device_group": lane.device_group} if lane.endpoint_id else {}
+        href = links.rows("tries", cell.start, cell.end, culprit=name, **where)
         drawn.mark([shape("rect", "cell", y=y + 6 + down, height=high, **span)], title, name, href, late=True)
         down += high
     first = counts[0][1]

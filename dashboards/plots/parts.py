@@ -91,7 +91,9 @@ def draw_span(plot: Plot, y: int, track: MemberTrack, span: Span) -> None:
     lasted = dur((end - start).total_seconds())
     says = f"{short(track.member)} {span.state} by its monitor, {clock(start)} to {clock(end)} ({lasted})"
     bar = shape("rect", "band", y=y + 5, height=4 if state == "up" else 8, **plot.axis.span(start, end))
-    href = links.rows("health-events", plot.axis.start, plot.axis.end, member=track.member)
+    href = links.rows(
+        "health-events", plot.axis.start, plot.axis.end, member=track.member, device_group=track.device_group
+    )
     plot.mark([bar], f"{says}. {span.reason}" if span.reason else says, state, href, late=state == "down")
 
 
@@ -137,7 +139,7 @@ def _behind(row: RequestRow, end: datetime | None = None) -> str:
         return links.attempt(row.try_id)
     start = row.at.replace(microsecond=0)
     until = (end or row.at).replace(microsecond=0) + timedelta(seconds=1)
-    return links.rows("requests", start, until, endpoint=row.endpoint, member=row.member)
+    return links.rows("requests", start, until, endpoint=row.endpoint, device_group=row.device_group, member=row.member)
 
 
 def draw_incident(plot: Plot, y: int, row: IncidentRow, until: datetime, *, soft: bool = False) -> None:

@@ -68,16 +68,18 @@ class _Sum:
 
 
 def _named(sums: Sequence[_Sum]) -> tuple[MemberAnswers, ...]:
-    endpoints = dict(models.Endpoint.objects.filter(id__in={s.endpoint_id for s in sums}).values_list("id", "name"))
+    found = models.Endpoint.objects.filter(id__in={s.endpoint_id for s in sums})
+    endpoints = {id: (name, group) for id, name, group in found.values_list("id", "name", "group__name")}
     members = dict(models.Member.objects.filter(id__in={s.member_id for s in sums} - {0}).values_list("id", "name"))
-    return tuple(_answers(s, endpoints.get(s.endpoint_id, ""), members.get(s.member_id, "")) for s in sums)
+    return tuple(_answers(s, *endpoints.get(s.endpoint_id, ("", "")), members.get(s.member_id, "")) for s in sums)
 
 
-def _answers(of: _Sum, endpoint: str, member: str) -> MemberAnswers:
+def _answers(of: _Sum, endpoint: str, group: str, member: str) -> MemberAnswers:
     c = of.counts
     errors = c["client_errors"] + c["server_errors"] + c["unanswered"]
     return MemberAnswers(
         endpoint_id=of.endpoint_id, endpoint=endpoint, member_id=of.member_id, member=member, requests=c["requests"],
         ok=c["requests"] - errors, client_errors=c["client_errors"], server_errors=c["server_errors"],
         unanswered=c["unanswered"], p50_us=c["p50_us"], p95_us=c["p95_us"], p99_us=c["p99_us"], max_us=c["max_us"] or 0,
+        device_group=group,
     )  # fmt: skip

@@ -114,6 +114,9 @@ def everything(asked: Filter, scope: Scope) -> QuerySet[Any]:
         found = found.filter(result__in=asked.values("state"))
     if asked.airflow:
         found = found.filter(narrow.names("source", asked.airflow), layer="airflow")
+    if asked.device_group:
+        devices = models.Device.objects.filter(narrow.in_group(asked)).values("name")
+        found = found.filter(source__in=devices, layer="f5")
     if asked.airflow_pool:
         dags = models.Try.objects.filter(narrow.names("airflow_pool", asked.airflow_pool)).values("dag_id")
         found = found.filter(Q(dag_id__in=dags, layer="airflow") | Q(target__regex=_mentions(asked.airflow_pool)))

@@ -49,7 +49,18 @@ def _keys(asked: Filter, scope: Scope) -> list[DagKey]:
     """With a question about tries: the DAGs of those tries; without one: all that are known."""
     deep = any(
         getattr(asked, field)
-        for field in ("task", "run", "airflow_pool", "f5_pool", "endpoint", "member", "state", "culprit", "cause")
+        for field in (
+            "device_group",
+            "task",
+            "run",
+            "airflow_pool",
+            "f5_pool",
+            "endpoint",
+            "member",
+            "state",
+            "culprit",
+            "cause",
+        )
     )
     tried = narrow.try_rows(asked, scope).order_by().values_list("airflow_id", "dag_id").distinct()
     if deep:

@@ -49,7 +49,17 @@ def _in_scope(asked: Filter | None, captures: Iterable[str] | None) -> QuerySet[
     return found if captures is None else found.filter(capture__in=list(captures))
 
 
-ABOUT = ("airflow", "dag", "airflow_pool", "endpoint", "f5_pool")
+ABOUT = ("airflow", "device_group", "dag", "airflow_pool", "endpoint", "f5_pool")
+
+
+@reading()
+def several_airflows() -> bool:
+    return len(models.Airflow.objects.values_list("id")[:2]) > 1
+
+
+@reading()
+def several_groups() -> bool:
+    return len(models.DeviceGroup.objects.values_list("id")[:2]) > 1
 
 
 @reading()
@@ -77,6 +87,8 @@ def chosen(asked: Filter) -> QuerySet[Any]:
     for field, column in (("dag", "dag_id"), ("airflow_pool", "airflow_pool")):
         if value := getattr(asked, field):
             found = found.filter(airflow__in=models.Try.objects.filter(narrow.names(column, value)).values("airflow"))
+    if asked.device_group:
+        found = found.filter(narrow.in_group(asked, "device__group__name"))
     if asked.endpoint:
         groups = models.Endpoint.objects.filter(narrow.names("name", asked.endpoint, path=True)).values("group")
         found = found.filter(device__group__in=groups)

@@ -37,7 +37,9 @@ def chosen(asked: Filter, scope: Scope) -> QuerySet[Any]:
         found = found.filter(state__in=asked.values("state"))
     if narrow.about_tries(asked):
         found = found.filter(of_endpoints(narrow.used_endpoints(asked, scope)))
-    ids = narrow.routes(asked)
+    if asked.device_group:
+        found = found.filter(narrow.in_group(asked, "device__group__name"))
+    ids = narrow.routes(asked if asked.endpoint else asked.with_(device_group=""))
     if "endpoint_id" in ids:
         found = found.filter(of_endpoints(ids["endpoint_id"]))
     if "f5_pool_id" in ids:
@@ -78,7 +80,9 @@ def tracks(
     `known` is from when to when the logs are complete: a line begins and stops there.
     """
     members = list(
-        models.Member.objects.filter(f5_pool_id__in=pools).select_related("f5_pool").order_by("f5_pool__name", "name")
+        models.Member.objects.filter(f5_pool_id__in=pools)
+        .select_related("f5_pool__group")
+        .order_by("f5_pool__name", "name")
     )
     ids = [member.id for member in members]
     events = list(models.HealthEvent.objects.filter(member_id__in=ids, at__gte=start, at__lt=end).order_by("at", "id"))
@@ -97,7 +101,7 @@ def tracks(
             spans=spans(
                 [e for e in events if e.member_id == member.id], before.get(member.id), member.state, first, last
             ),
-            requests=tuple(r for r in requests if r.member_id == member.id),
+            requests=tuple(r for r in requests if r.member_id == member.id), device_group=member.f5_pool.group.name,
         )
         for member in members
     )  # fmt: skip

@@ -107,7 +107,9 @@ def chosen(asked: Filter, scope: Scope) -> QuerySet[Any]:
     if any(getattr(asked, field) for field in narrow.TRY_FIELDS) or scope.dags is not None:
         hit = models.Verdict.objects.filter(narrow.tries(asked, scope, at="try_row__"), incident_id=OuterRef("pk"))
         found = found.filter(Exists(hit))
-    ids = narrow.routes(asked)
+    if asked.device_group:
+        found = found.filter(narrow.in_group(asked, "device_group__name"))
+    ids = narrow.routes(asked if asked.endpoint else asked.with_(device_group=""))
     for column in ("endpoint_id", "f5_pool_id"):
         if column in ids:
             found = found.filter(**{f"{column}__in": ids[column]})

@@ -23,24 +23,30 @@ def names(column: str, value: str, *, path: bool = False) -> Q:
     return Q(**{f"{column}__regex": regex(value, path=path)})
 
 
+def in_group(asked: Filter, at: str = "group__name") -> Q:
+    return names(at, asked.device_group)
+
+
 def endpoint_ids(asked: Filter) -> list[int] | None:
-    """None: not narrowed by endpoint."""
-    if not asked.endpoint:
+    """None: not narrowed by endpoint. A device group alone is all of its endpoints."""
+    if not asked.endpoint and not (asked.device_group and not asked.f5_pool and not asked.member):
         return None
-    return list(models.Endpoint.objects.filter(names("name", asked.endpoint, path=True)).values_list("id", flat=True))
+    found = models.Endpoint.objects.filter(names("name", asked.endpoint, path=True), in_group(asked))
+    return list(found.values_list("id", flat=True))
 
 
 def pool_ids(asked: Filter) -> list[int] | None:
     if not asked.f5_pool:
         return None
-    return list(models.F5Pool.objects.filter(names("name", asked.f5_pool, path=True)).values_list("id", flat=True))
+    found = models.F5Pool.objects.filter(names("name", asked.f5_pool, path=True), in_group(asked))
+    return list(found.values_list("id", flat=True))
 
 
 def member_ids(asked: Filter) -> list[int] | None:
     if not asked.member:
         return None
     found = models.Member.objects.filter(names("name", asked.member, path=True) | _address(asked.member))
-    return list(found.values_list("id", flat=True))
+    return list(found.filter(in_group(asked, "f5_pool__group__name")).values_list("id", flat=True))
 
 
 def _address(value: str) -> Q:
@@ -117,7 +123,7 @@ def about_tries(asked: Filter) -> bool:
 
 def used_endpoints(asked: Filter, scope: Scope) -> set[int]:
     """Endpoints that the tries of a question used in the window, by exact joins or by verdict."""
-    narrowed = try_rows(asked.with_(state="", f5_pool="", endpoint="", member=""), scope)
+    narrowed = try_rows(asked.with_(state="", device_group="", f5_pool="", endpoint="", member=""), scope)
     keys = models.TryKey.objects.filter(try_row__in=narrowed).values("id")
     met = models.Request.objects.filter(ts__gte=asked.start, ts__lt=asked.end, try_key_id__in=keys)
     judged = models.Verdict.objects.filter(try_row__in=narrowed, endpoint__isnull=False)

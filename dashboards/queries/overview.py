@@ -66,6 +66,7 @@ class Lane:
 
     endpoint_id: int | None
     name: str
+    device_group: str
     cells: tuple[Cell, ...]
     incidents: tuple[IncidentRow, ...]
 
@@ -95,7 +96,8 @@ def overview(asked: Filter, scope: Scope, now: datetime) -> Overview:
     found = incident_rows(incidents.chosen(asked, scope).order_by("-start", "-id")[:MOST_INCIDENTS], now)
     verdicts = judged(asked, scope)
     fresh = freshness.freshness(now, asked)
-    slowest = sorted(dags.every(asked, scope), key=lambda row: (-(row.times_normal or 0), row.airflow, row.dag_id))
+    ran = [row for row in dags.every(asked, scope) if row.runs]
+    slowest = sorted(ran, key=lambda row: (-(row.times_normal or 0), row.airflow, row.dag_id))
     return Overview(
         at=now, coverage=coverage.coverage(asked, scope), failing=tuple(one for one in found if one.state == "open"),
         recovered=tuple(one for one in found if one.state == "over"), not_f5=not_f5(verdicts),
@@ -157,15 +159,19 @@ def _lanes(
     ids = set(traffic) | set(verdicts) - {None} | {one.endpoint_id for one in found if one.endpoint_id}
     if narrow.about_tries(asked) or asked.f5_pool or asked.member or scope.dags is not None:
         ids &= set(verdicts) | narrow.used_endpoints(asked, scope)
-    names = models.Endpoint.objects.filter(Q(id__in=ids)).order_by("name").values_list("id", "name")
-    lanes = [_lane(id, name, traffic.get(id, {}), verdicts.get(id, []), found, asked, fresh) for id, name in names]
-    return (*lanes, _lane(None, "no endpoint involved", {}, verdicts.get(None, []), found, asked, fresh))
+    names = models.Endpoint.objects.filter(Q(id__in=ids)).order_by("name", "group__name")
+    lanes = [
+        _lane((id, name, group), traffic.get(id, {}), verdicts.get(id, []), found, asked, fresh)
+        for id, name, group in names.values_list("id", "name", "group__name")
+    ]
+    return (*lanes, _lane((None, "no endpoint involved", ""), {}, verdicts.get(None, []), found, asked, fresh))
 
 
 def _lane(
-    endpoint: int | None, name: str, traffic: dict[int, tuple[int, int]], judged: Sequence[dict[str, Any]],
+    whose: tuple[int | None, str, str], traffic: dict[int, tuple[int, int]], judged: Sequence[dict[str, Any]],
     found: Sequence[IncidentRow], asked: Filter, fresh: Freshness,
 ) -> Lane:  # fmt: skip
+    endpoint, name, group = whose
     step = (asked.end - asked.start) / CELLS
     culprits: dict[int, Counter[str]] = {}
     for one in judged:
@@ -181,7 +187,7 @@ def _lane(
         if endpoint
         else tuple(i for i in found if not i.endpoint_id)
     )
-    return Lane(endpoint, name, cells, mine)
+    return Lane(endpoint, name, group, cells, mine)
 
 
 def _cell(start: datetime, step: timedelta, traffic: tuple[int, int], culprits: Counter[str], fresh: Freshness) -> Cell:

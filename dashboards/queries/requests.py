@@ -103,6 +103,7 @@ def _rows(found: Sequence[Any]) -> tuple[RequestRow, ...]:
         return ()
     names = {
         "endpoint": _names(models.Endpoint, "name", found, "endpoint_id"),
+        "group": _names(models.Endpoint, "group__name", found, "endpoint_id"),
         "f5_pool": _names(models.F5Pool, "name", found, "f5_pool_id"),
         "member": _names(models.Member, "name", found, "member_id"),
         "client": _names(models.Client, "address", found, "client_id"),
@@ -128,6 +129,7 @@ def _details(found: Sequence[Any]) -> dict[int, Any]:
 def _tries(found: Sequence[Any]) -> dict[int, dict[str, Any]]:
     keys = models.TryKey.objects.filter(id__in=narrow.ids_of(found, "try_key_id"), try_row__isnull=False)
     columns = {name: F(f"try_row__{name}") for name in ("dag_id", "run_id", "task_id", "map_index", "try_number")}
+    columns["airflow"] = F("try_row__airflow__name")
     return {row.pop("id"): row for row in keys.values("id", try_id=F("try_row_id"), **columns)}
 
 
@@ -142,5 +144,5 @@ def _row(one: Any, names: dict[str, dict[int, str]], detail: Any, of: dict[str, 
         outcome=Outcome(one.outcome).name.lower(), took_us=one.response_us, bytes=one.bytes,
         link=Link(one.link).name.lower(), suspect=one.suspect, **(of or {}),
         host=detail.host if detail else "", correlation_id=detail.correlation_id if detail else "",
-        raw=detail.raw if detail else "",
+        raw=detail.raw if detail else "", device_group=names["group"].get(one.endpoint_id, ""),
     )  # fmt: skip

@@ -46,6 +46,8 @@ class RequestRow:
     host: str = ""
     correlation_id: str = ""
     raw: str = ""
+    device_group: str = ""
+    airflow: str = ""  # of its try
 
     @property
     def end(self) -> datetime | None:
@@ -206,6 +208,7 @@ class MemberAnswers:
     p95_us: int | None
     p99_us: int | None
     max_us: int
+    device_group: str = ""
 
     @property
     def failed(self) -> int:
@@ -224,6 +227,7 @@ class MemberTrack:
     session: str
     spans: tuple[Span, ...]
     requests: tuple[RequestRow, ...] = ()
+    device_group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,18 @@ def between(start: datetime, end: datetime) -> SafeString:
 
 
 @register.filter
+def apart(rows: Iterable[Any], way: str) -> bool:
+    """{% if rows|apart:"airflow" %}: whether they belong to more than one; `way` may lead through a row (row.airflow)."""
+    return words.apart(str(resolve(row, way)) for row in rows)
+
+
+def resolve(row: Any, way: str) -> Any:
+    for name in way.split("."):
+        row = getattr(row, name, "")
+    return row
+
+
+@register.filter
 @stringfilter
 def run(run_id: str) -> SafeString:
     """A run's kind and time; its whole id in the title."""

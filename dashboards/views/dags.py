@@ -22,6 +22,11 @@ def dags(request: HttpRequest, asked: Filter) -> HttpResponse:
     return page_or_part(request, "dags", asked, {"found": query.listed(asked, scope(request.user))})
 
 
+def aside(airflow: str) -> str:
+    """Whose DAG it is, where several Airflows are known."""
+    return f"of {airflow}" if freshness.several_airflows() else ""
+
+
 def loud(run: RunRow | None) -> str:
     """The icon of the page's sentence."""
     state = drawn.run_state(run) if run else "unknown"
@@ -41,7 +46,7 @@ def dag(request: HttpRequest, asked: Filter, dag_id: str) -> HttpResponse:
         "title": f"DAG {dag_id}, {asked.time_words().removeprefix('the ')}",
         "crumbs": [("DAGs", reverse("dags")), (dag_id, "")],
         "nav": "dags",
-        "aside": "paused" if row.is_paused else "",
+        "aside": ", ".join(filter(None, (aside(row.airflow), "paused" if row.is_paused else ""))),
         "count": ", ".join((runs, many(row.tries, "try", "tries"), f"{sum(row.culprits.values())} with a verdict")),
         "loud": loud(row.latest),
         "plot": drawn.plot(found, fresh),
@@ -55,7 +60,7 @@ def dag(request: HttpRequest, asked: Filter, dag_id: str) -> HttpResponse:
 
 def figures(found: DagPage) -> list[tuple[str, str, str, charts.Figure]]:
     """(id, the question it answers, what it counts, the figure)."""
-    took, went = charts.durations(found.series, found.row.dag_id), charts.where(found.series, found.row.dag_id)
+    took, went = charts.durations(found.series, found.row), charts.where(found.series, found.row)
     counts = "p50, p95 and p99 of the runs that began in each stretch"
     return [
         ("chart-took", "How long did runs take?", counts, took),

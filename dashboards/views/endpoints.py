@@ -47,6 +47,7 @@ def endpoint(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
     context = {
         "page": found,
         "one_page": [found],
+        "aside": f"of {found.row.device_group}" if freshness.several_groups() else "",
         "title": f"Endpoint {short(found.row.name)}, {asked.time_words().removeprefix('the ')}",
         "crumbs": [("Endpoints", reverse("endpoints")), (short(found.row.name), "")],
         "nav": "endpoints",

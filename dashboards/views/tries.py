@@ -61,7 +61,9 @@ def heading(row: TryRow) -> str:
 
 
 def crumbs(row: TryRow) -> list[tuple[str, str]]:
-    run = f"{reverse('tries')}?{urlencode({'dag': row.dag_id, 'run': row.run_id, 'last': '30d'})}"
+    run = (
+        f"{reverse('tries')}?{urlencode({'airflow': row.airflow, 'dag': row.dag_id, 'run': row.run_id, 'last': '30d'})}"
+    )
     dag = f"{reverse('dag', args=[row.dag_id])}?{urlencode({'airflow': row.airflow})}"
     return [("DAGs", reverse("dags")), (row.dag_id, dag), (run_name(row.run_id, timezone.now()), run), (row.task, "")]
 

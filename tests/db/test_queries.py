@@ -99,6 +99,53 @@ def test_tries_are_found_by_the_route_of_their_requests_and_of_their_verdict() -
         assert {row.id for row in walk("tries", **query)} == {by_request.pk, by_verdict.pk}
 
 
+def two_of_each() -> list[models.Endpoint]:
+    """Two Airflows and two device groups in which everything is called the same."""
+    routes = []
+    for name in ("one", "two"):
+        group = models.DeviceGroup.objects.create(name=name)
+        device = models.Device.objects.create(name=f"{name}/bigip", group=group)
+        pool = models.F5Pool.objects.create(group=group, name="/Common/pool_orders")
+        member = models.Member.objects.create(f5_pool=pool, name="/Common/orders1:9000", address="10.1.0.1", port=9000)
+        route = models.Endpoint.objects.create(group=group, name="/Common/vs_orders", f5_pool=pool)
+        tried = world.a_try(airflow=world.an_airflow(name), state="failed")
+        incident = world.an_incident(route)
+        world.a_verdict(tried, endpoint=route, f5_pool=pool, incident=incident)
+        world.a_request(route, of=tried, member_id=member.pk)
+        world.a_minute(route, NOW - timedelta(minutes=9), [20_000], member_id=member.pk)
+        models.DagRun.objects.create(airflow=tried.airflow, dag_id=tried.dag_id, run_id="r", start_at=tried.start_at)
+        models.HealthEvent.objects.create(
+            device=device, at=NOW - timedelta(minutes=9), kind="member", state="down", member=member, f5_pool=pool
+        )
+        world.an_action(source=device.name)
+        routes.append(route)
+    return routes
+
+
+@pytest.mark.parametrize("slug", ["incidents", "tries", "dags", "endpoints", "requests", "health-events", "audit"])
+@pytest.mark.parametrize(
+    "more", [{}, {"endpoint": "vs_orders"}, {"f5_pool": "pool_orders"}, {"member": "orders1:9000"}]
+)
+def test_equal_names_of_two_device_groups_are_kept_apart(slug: str, more: dict[str, str]) -> None:
+    two_of_each()
+    if slug == "audit" and more:
+        return
+    assert (len(walk(slug, **more)), len(walk(slug, device_group="two", **more))) == (2, 1)
+    assert walk(slug, device_group="t*", **more) == walk(slug, device_group="two", **more)
+    assert walk(slug, device_group="three", **more) == []
+
+
+def test_the_overview_shows_dags_that_ran_and_lanes_of_each_group() -> None:
+    two_of_each()
+    world.a_try("long_ago", at=NOW - timedelta(hours=20))
+    page = overview.overview(asked("overview"), EVERYTHING, NOW)
+    assert [(row.airflow, row.dag_id) for row in page.dags] == [("one", "orders_sync"), ("two", "orders_sync")]
+    assert [lane.device_group for lane in page.lanes] == ["one", "two", ""]
+    assert [
+        lane.device_group for lane in overview.overview(asked("overview", device_group="two"), EVERYTHING, NOW).lanes
+    ] == ["two", ""]
+
+
 def test_requests_are_found_by_dag_and_by_airflow_pool() -> None:
     endpoint = world.a_route()
     mine = world.a_request(endpoint, of=world.a_try("mine", airflow_pool="slow"))
@@ -124,7 +171,7 @@ def test_hostile_values_find_nothing_and_break_nothing(slug: str) -> None:
     world.a_request(world.a_route(), of=world.a_try())
     subject = SUBJECTS[slug]
     for value in HOSTILE:
-        for field in ("dag", "f5_pool", "endpoint", "airflow_pool", "airflow"):
+        for field in ("dag", "device_group", "f5_pool", "endpoint", "airflow_pool", "airflow"):
             for text in (value, f"*{value}*"):
                 assert subject.read(asked(subject.listing, **{field: text}), EVERYTHING, NOW).rows == (), (field, text)
 

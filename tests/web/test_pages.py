@@ -227,6 +227,19 @@ def test_the_audit_hides_events_of_tasks_and_says_so(ids: dict[str, Any]) -> Non
     assert "up for reschedule" in shown and "Remove filter: task events shown" in shown
 
 
+def test_rows_of_equal_names_say_whose_they_are_and_lead_there(ids: dict[str, Any]) -> None:
+    client, at = a_client(), timezone.now() - timedelta(minutes=5)
+    assert "prod</span>" not in client.get("/tries/").content.decode()
+    world.a_try(at=at, airflow=world.an_airflow("lab1"))
+    text = client.get("/tries/").content.decode()
+    assert '<span class="q">prod</span>' in text and '<span class="q">lab1</span>' in text
+    dags = client.get("/dags/").content.decode()
+    assert 'href="/dags/orders_sync/?airflow=lab1"' in dags and 'href="/dags/orders_sync/?airflow=prod"' in dags
+    assert [
+        client.get(f"/dags/orders_sync/?airflow={name}").context["page"].row.tries for name in ("lab1", "prod")
+    ] == [1, 1]
+
+
 def test_a_merged_incident_leads_to_the_one_it_is_part_of(ids: dict[str, Any]) -> None:
     endpoint = models.Endpoint.objects.get(pk=ids["endpoint"])
     other = world.an_incident(endpoint, merged_into_id=ids["incident"])
