@@ -58,7 +58,7 @@ class Pairer:
     def __init__(self, waiting: Iterable[Half] = (), recent: Iterable[Pair] = (), response_only: bool = False) -> None:
         self.pairs: list[Pair] = []
         self.repeated: list[int] = []
-        self._response_only = response_only
+        self.response_only = response_only
         self._requests: dict[Key, Half] = {}
         self._responses: dict[Key, Half] = {}
         self._done: dict[Key, Pair] = {}  # to know a line that is repeated
@@ -92,7 +92,7 @@ class Pairer:
         done, waiting = self._done.get(key), self._responses.get(key)
         if (done is not None and done.response == half.line) or (waiting is not None and waiting.line == half.line):
             self.repeated.append(half.line_id)
-        elif self._response_only:
+        elif self.response_only:
             self._finish(Pair(None, half.line, None, half.line_id))
         else:
             other = self._take_loose(half.line) or self._take_rewritten(key, half.line)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ingest.pairing import Pair
@@ -12,6 +14,10 @@ _MOST_KEPT = 100_000
 # What lies at these places of a RequestLine is the same in both lines of a request, where both templates log it.
 _TARGET, _ASKED = slice(2, 9), slice(15, 24)
 _new = tuple.__new__
+# Most calls of a fleet, each with a UUID of its own: what `link_key` and `path_template` say of them, without the way there.
+_CALL = re.compile(
+    r"/execution/task-instances/([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})/([a-z][a-z_-]{0,10})"
+)
 
 
 class Whole(NamedTuple):
@@ -46,8 +52,15 @@ class _ByUri(dict[str, Facts]):
     def __missing__(self, uri: str) -> Facts:
         if len(self) > _MOST_KEPT:
             self.clear()
-        link, key = link_key(_NOTHING._replace(uri=uri)) or (Link.NONE, None)
-        found = self[uri] = Facts(path_template(uri), link, key, uri.startswith("/execution/"))
+        call = _CALL.fullmatch(uri)
+        if call is not None:
+            found = Facts(f"/execution/task-instances/{{uuid}}/{call[2]}", Link.UUID, call[1].lower(), True)
+        else:
+            # Without this word no path names a try
+            exact = link_key(_NOTHING._replace(uri=uri)) if "/execution/task-" in uri else None
+            link, key = exact or (Link.NONE, None)
+            found = Facts(path_template(uri), link, key, uri.startswith("/execution/"))
+        self[uri] = found
         return found
 
 
@@ -84,6 +97,15 @@ def facts_of(line: RequestLine) -> Facts:
     if line[23]:
         return Facts(found.path, Link.NONE, None, False)
     return found if found.key is not None or not line[20] else _by_header[found.path, line[20]]
+
+
+def facts_by_uri(uris: Sequence[str], tasks: Iterable[str]) -> list[Facts]:
+    """`facts_of` many lines that are not suspect, by their URIs and X-Airflow-Task."""
+    by_uri, by_header = {uri: _by_uri[uri] for uri in set(uris)}, _by_header
+    return [
+        fact if fact.key is not None or not task else by_header[fact.path, task]
+        for fact, task in zip(map(by_uri.__getitem__, uris), tasks, strict=True)
+    ]
 
 
 def merged(pair: Pair) -> Whole:

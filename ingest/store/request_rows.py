@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple, Protocol
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
 
 from ingest.parsers.f5_request_log import trace_id
-from ingest.records import SLOW_US, RequestLine, outcome
+from ingest.records import SLOW_US, outcome
 from ingest.store import names
-from ingest.store.request_facts import Facts, Whole, facts_of
+from ingest.store.fast_rows import Lane
+from ingest.store.request_facts import Whole, facts_of
 from ingest.store.rollups import Minutes
 
 REQUEST_COLUMNS = (
-    "line_id, ts, response_us, bytes, endpoint_id, f5_pool_id, member_id, try_key_id, path_id, link, client_id,"
-    " agent_id, client_port, status, method, outcome, suspect"
+    "line_id, ts, response_us, bytes, endpoint_id, f5_pool_id, member_id, status, try_key_id, path_id, link,"
+    " client_id, agent_id, client_port, method, outcome, suspect"
 )
 DETAIL_COLUMNS = "line_id, ts, response_line_id, endpoint_id, uri, host, correlation_id, trace_id, task, raw"
 BLOCK_ROWS = 2_000
@@ -87,24 +89,33 @@ def escape(text: str) -> str:
 class Batch:
     """The requests of one batch with every name they use as an id; makes rows, minutes and what is to be learned."""
 
-    def __init__(self, wholes: list[Whole], group_id: int, scope: str = "") -> None:
+    def __init__(self, wholes: list[Whole], group_id: int, scope: str = "", lane: Lane | None = None) -> None:
         self.wholes = wholes
+        self.lane = lane  # plain requests beside them
         self.scope = scope  # the capture's name, "" for what is live
         self.minutes = Minutes()
         self.bad: list[tuple[Whole, int]] = []  # (request, endpoint id) of those with a detail row
         self.facts = [facts_of(whole[1]) for whole in wholes]
         lines = [whole[1] for whole in wholes]
-        self.endpoints = names.endpoints(
-            group_id, {names.Virtual(*virtual) for virtual in {line[3:6] for line in lines}}
-        )
-        self.places = self._places(group_id, lines)
-        self.paths = names.texts(names.PATH, {fact.path for fact in self.facts})
-        self.agents = names.texts(names.AGENT, {line[22] for line in lines})
-        self.clients = names.texts(names.CLIENT, {line[7] for line in lines})
-        self.keys = names.try_keys(scope, {fact.key for fact in self.facts if fact.key is not None})
-
-    def _places(self, group_id: int, lines: list[RequestLine]) -> dict[tuple[object, ...], Place]:
         wanted = {(line[3], line[4], line[5], line[6], line[9], line[10]) for line in lines}
+        facts, agents, clients = set(self.facts), {line[22] for line in lines}, {line[7] for line in lines}
+        if lane is not None:  # every name is asked for once: the cap on new ones is one for the batch
+            wanted |= lane.places
+            facts |= lane.facts
+            agents |= lane.agents
+            clients |= lane.clients
+        self.endpoints = names.endpoints(group_id, {names.Virtual(*place[:3]) for place in wanted})
+        self.places = self._places(group_id, wanted)
+        self.paths = names.texts(names.PATH, {fact.path for fact in facts})
+        self.agents = names.texts(names.AGENT, agents)
+        self.clients = names.texts(names.CLIENT, clients)
+        self.keys = names.try_keys(scope, {fact.key for fact in facts if fact.key is not None})
+        self.links = {
+            fact: f"{self.keys[fact.key] if fact.key is not None else null}\t{self.paths[fact.path]}\t{fact.link}"
+            for fact in facts
+        }
+
+    def _places(self, group_id: int, wanted: set[tuple[Any, ...]]) -> dict[Any, Place]:
         # A member belongs to a pool; where the template does not log the pool, to a nameless one of this endpoint
         pool_of = {key: key[3] or (f"pool of {key[0] or key[1]}" if key[4] else "") for key in wanted}
         pools = names.f5_pools(group_id, {name for name in pool_of.values() if name})
@@ -120,8 +131,13 @@ class Batch:
 
     def requests(self) -> Iterator[bytes]:
         """The rows of `ingest_request`, in blocks; also counts the minutes and gathers `bad`."""
+        if self.lane is not None:
+            lane_rows = self.lane.rows(self, _second, _method)
+            while block := "".join(islice(lane_rows, BLOCK_ROWS)):
+                yield block.encode()
+            self.lane.count(self)
         rows: list[str] = []
-        links = self._links()
+        links = self.links
         places, clients, agents, seconds = self.places, self.clients, self.agents, _second
         minutes: defaultdict[tuple[int, int, int], list[int]] = self.minutes.times
         for whole, fact in zip(self.wholes, self.facts, strict=True):
@@ -136,22 +152,19 @@ class Batch:
                 minutes[endpoint_id, member_id, ts // 60_000_000].append(us)
             rows.append(
                 f"{whole[0]}\t{seconds[ts // 1_000_000]}{ts % 1_000_000:06d}+00\t{null if us is None else us}\t"
-                f"{null if size is None else size}\t{columns}\t{links[fact]}\t{clients[client]}\t"
-                f"{agents[whole[1][22]]}\t{null if client_port is None else client_port}\t"
-                f"{null if status is None else status}\t{_method[method]}\t{end}"
+                f"{null if size is None else size}\t{columns}\t{null if status is None else status}\t"
+                f"{links[fact]}\t{clients[client]}\t{agents[whole[1][22]]}\t"
+                f"{null if client_port is None else client_port}\t{_method[method]}\t{end}"
             )
             if len(rows) >= BLOCK_ROWS:
                 yield "".join(rows).encode()
                 rows.clear()
         yield "".join(rows).encode()
 
-    def _links(self) -> dict[Facts, str]:
-        """Try key, path and link as text, for each of the batch's facts."""
-        paths, keys = self.paths, self.keys
-        return {
-            fact: f"{keys[fact.key] if fact.key is not None else null}\t{paths[fact.path]}\t{fact.link}"
-            for fact in set(self.facts)
-        }
+    @property
+    def names(self) -> tuple[dict[Any, Place], dict[str, int], dict[str, int]]:
+        """Places, clients and agents."""
+        return self.places, self.clients, self.agents
 
     def _not_plain(self, whole: Whole, endpoint_id: int, member_id: int) -> str:
         line = whole.line
@@ -185,17 +198,22 @@ class Batch:
     def learned(self) -> tuple[dict[int, set[str]], set[int], dict[str, int]]:
         """What the lines teach: hosts by endpoint, endpoints of the Execution API, and tries by trace id."""
         hosts: dict[int, set[str]] = defaultdict(set)
-        for virtual, host in {(line[3:6], line[16]) for _, line, _ in self.wholes if not line[23]}:
+        said = {(line[3:6], line[16]) for _, line, _ in self.wholes if not line[23]}
+        for virtual, host in said if self.lane is None else said | self.lane.hosts():
             if host:
                 hosts[self.endpoints[names.Virtual(*virtual)]].add(host.lower())
         both = zip(self.wholes, self.facts, strict=True)
         calls = {(whole[1][3:6], whole[1][22]) for whole, fact in both if fact.is_execution}
+        if self.lane is not None:
+            calls |= self.lane.calls()
         execution = {
             self.endpoints[names.Virtual(*virtual)] for virtual, agent in calls if agent.startswith(WORKERS_AGENT)
         }
         both = zip(self.wholes, self.facts, strict=True)
         # Without the last part, which differs from call to call
         parents = {(whole[1][19][:36], fact.key) for whole, fact in both if fact.key is not None and whole[1][19]}
+        if self.lane is not None:
+            parents |= self.lane.parents()
         traces: dict[str, int] = {}
         for parent, key in sorted(parents):
             trace = trace_id(f"{parent}{'0' * 16}-00") if len(key) == len(parent) == 36 else None

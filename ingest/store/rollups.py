@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
+from itertools import repeat
 from typing import NamedTuple
 
 from django.db import connection
@@ -67,8 +68,8 @@ class Minutes:
     def _row(self, minute: Minute) -> Row:
         times, (client, server, unanswered, untimed) = self.times.get(minute, []), self.others.get(minute, [0] * 4)
         counts = [0] * BUCKETS
-        for us in times:
-            counts[bisect_right(BOUNDS, us)] += 1
+        for bucket, often in Counter(map(bisect_right, repeat(BOUNDS), times)).items():
+            counts[bucket] = often
         return Row(
             *minute[:2],
             datetime.fromtimestamp(minute[2] * 60, UTC),
