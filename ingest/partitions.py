@@ -146,3 +146,12 @@ def summarise() -> None:
         for table in TABLES:
             for day in list(existing(table))[-AHEAD - 2 :]:
                 cursor.execute("SELECT brin_summarize_new_values(%s::regclass)", [f"{name_of(table, day)}_ts_idx"])
+
+
+def analyze() -> None:
+    """Tell the planner of tables that were just filled: autovacuum comes a minute later, and to partitioned parents never."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ANALYZE ingest_request, ingest_request_detail, ingest_try, ingest_trykey, ingest_trace, ingest_healthevent,"
+            " ingest_requestminute, accounts_useraction"
+        )

@@ -70,6 +70,7 @@ def replay(folder: Path, *, shift_to_now: bool = False, wait: bool = False) -> T
     for feed in made:
         with _lease(feed) as epoch:
             told.counts.add(_ingest(capture, feed, epoch))
+    partitions.analyze()
     if wait:
         for feed in made:
             _close(capture, feed)
