@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
-from collections.abc import Iterator
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
 
 from django.db import connection, transaction
@@ -15,7 +13,7 @@ from django.utils import timezone
 from bench import lines
 from bench.report import Figure, fastest
 from ingest import models, partitions
-from ingest.sources.spool import LINES
+from ingest.sources import spool
 from ingest.store import requests
 from ingest.store.request_rows import DETAIL_COLUMNS, REQUEST_COLUMNS
 
@@ -71,23 +69,11 @@ def _empty() -> None:
     gc.collect()
 
 
-def _batches(path: Path) -> Iterator[list[tuple[int, bytes]]]:
-    """As the pipeline's: some lines with their offsets, one transaction each."""
-    offset = 0
-    with path.open("rb") as file:
-        while block := list(islice(file, LINES)):
-            batch = []
-            for raw in block:
-                batch.append((offset, raw[:-1]))
-                offset += len(raw)
-            yield batch
-
-
 def _ingest(feed: models.Feed, file_id: int, path: Path) -> None:
     assert feed.device is not None
-    for batch in _batches(path):
+    for chunk in spool.follow([str(path)], [], final=True):  # as the pipeline: one transaction each
         with transaction.atomic():
-            counts = requests.save_lines(feed, feed.device, file_id, batch)
+            counts = requests.save_lines(feed, feed.device, file_id, chunk.lines)
             assert counts.read == counts.rows + counts.halves + counts.repeated + counts.rejected
 
 

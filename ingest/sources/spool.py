@@ -15,11 +15,12 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from glob import glob
+from itertools import accumulate
 from typing import IO
 
 HEAD = 1024
-LINES = 20_000
-BLOCK = 8 << 20
+LINES = 40_000
+BLOCK = 24 << 20
 LONGEST_LINE = 256 << 10
 # A file is left alone for good when it has not grown for so long and a newer one is there.
 IDLE_SECONDS = 600
@@ -208,10 +209,10 @@ def _cut(file: File, block: bytes, lines: int, ended: bool, over: bool) -> tuple
     """The first lines of a block as a chunk, and the bytes after them."""
     parts = block.split(b"\n", lines)
     rest = parts.pop()
-    offset, out = file.offset, []
-    for part in parts:
-        out.append((offset, part[:LONGEST_LINE]))
-        offset += len(part) + 1
+    *starts, offset = accumulate((len(part) + 1 for part in parts), initial=file.offset)
+    if any(len(part) > LONGEST_LINE for part in parts):
+        parts = [part[:LONGEST_LINE] for part in parts]
+    out = list(zip(starts, parts, strict=True))
     whole = b"\n" not in rest
     if ended and whole and over and rest:
         out.append((offset, rest[:LONGEST_LINE]))

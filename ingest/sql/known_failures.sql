@@ -1,8 +1,8 @@
--- Which of these failed requests (arrays of line ids, endpoints, times, messages) are stored already, to the letter;
+-- Which of these failed requests (arrays of line ids, endpoints, times, SHA-256 of the messages) are stored already;
 -- %(from)s and %(to)s, the first and the last of the times, choose the partitions once instead of per request.
 -- Needs the partial index on request (endpoint, ts) WHERE outcome > 0 and the one on detail (line_id).
 SELECT u.line_id
-FROM unnest(%(ids)s::bigint[], %(endpoints)s::int[], %(times)s::timestamptz[], %(raw)s::text[]) AS u(line_id, endpoint_id, ts, raw)
+FROM unnest(%(ids)s::bigint[], %(endpoints)s::int[], %(times)s::timestamptz[], %(digests)s::text[]) AS u(line_id, endpoint_id, ts, digest)
 CROSS JOIN LATERAL (
     SELECT d.raw
     FROM ingest_request r
@@ -11,4 +11,4 @@ CROSS JOIN LATERAL (
       AND r.ts BETWEEN %(from)s AND %(to)s AND d.ts BETWEEN %(from)s AND %(to)s
     OFFSET 0
 ) AS known
-WHERE known.raw = u.raw
+WHERE encode(sha256(convert_to(known.raw, 'UTF8')), 'hex') = u.digest

@@ -24,9 +24,10 @@ from ingest.store.fast_rows import Column, Lane
 Lines = Sequence[tuple[int, bytes]]
 Parse = Callable[[str], RequestLine | Reject]
 
-# V runs to the next quote and gives nothing back: a name and its "=", or a value.
+# V runs to the next quote and gives nothing back: a name and its "=", or a value. The usual time of receipt has 27 letters;
+# that they hold neither quote nor blank is seen faster in two steps.
 _LINES = re.compile(
-    r'^(?:[^ "]++ [^ "]++ )?airf5="1",kind="re(?:quest",(ts=".*)|sponse",'
+    r'^(?:(?=[^"]{27} )[^ ]{27} [^ "]++ |[^ "]++ [^ "]++ )?airf5="1",kind="re(?:quest",(ts=".*)|sponse",'
     r'(ts="([0-9]{10})\.([0-9]{6})",(V"V",V"V",V"V",V"V",V"V",V)"(V",V)"([1-9][0-9]{0,4})",)'
     r'(V"V",V"V",V"V",V"V",V)"(V",V)"([0-9]{1,15})",bytes="([0-9]{1,18})",'
     r'((V"V",V"V",V)"V",traceparent="(V)",(V"V",V)"V",(V"V",V)"(V)"))$|^.*$'.replace("V", '[^"]*+'),
@@ -34,6 +35,7 @@ _LINES = re.compile(
 )
 _NOTHING = ("",) * _LINES.groups
 _MOST_KEPT = 50_000
+_PIECE = 500  # lines
 
 
 class _Checked(dict[str, Any]):
@@ -109,7 +111,15 @@ def _others(left: Lines, parsed: dict[int, RequestLine | Reject], parse: Parse, 
     return [*waiting, *(line for line in parsed.values() if isinstance(line, RequestLine))]
 
 
-def _matches(raws: Sequence[bytes]) -> list[tuple[str, ...]]:
+def _matches(lines: Lines) -> list[tuple[str, ...]]:
+    """The groups of all lines; a piece at a time, which the processor's cache can hold."""
+    found: list[tuple[str, ...]] = []
+    for start in range(0, len(lines), _PIECE):
+        found += _piece([raw for _, raw in lines[start : start + _PIECE]])
+    return found
+
+
+def _piece(raws: Sequence[bytes]) -> list[tuple[str, ...]]:
     """The groups of each line, empty where it is not of the template."""
     block = b"\n".join(raws)
     if not block.isascii() or b"\0" in block or block.count(b"\n") != len(raws) - 1:
@@ -129,11 +139,12 @@ class _Chunk:
 
     def __init__(self, lines: Lines, answers_only: bool) -> None:
         self._lines = lines
-        found = _matches([raw for _, raw in lines])
+        found = _matches(lines)
         starts = list(map(itemgetter(1), found))
         self._at = list(compress(range(len(lines)), starts))
         self.answers = len(self._at)
-        self._columns: list[Sequence[Any]] = list(zip(*compress(found, starts), strict=True))
+        self._rows = list(compress(found, starts))
+        self._columns: list[Sequence[Any]] = list(zip(*self._rows, strict=True))
         self._plain = [True] * self.answers
         self._asked: list[int | None] = list(self._at)  # which line is the request's
         self._per_request = 1 if answers_only else 2
@@ -200,13 +211,14 @@ class _Chunk:
     def left(self) -> Lines:
         """The lines that belong to no plain request."""
         used = {*compress(self._at, self._plain), *compress(self._asked, self._plain)}
-        return [line for i, line in enumerate(self._lines) if i not in used]
+        return [self._lines[i] for i in sorted({*range(len(self._lines))} - used)]
 
     def lane(self, base: int) -> Lane | None:
         """The plain requests."""
         if not any(self._plain):
             return None
         ids = [base | self._lines[i][0] for i in compress(self._asked, self._plain)]  # type: ignore[index]  # paired
-        columns = [list(compress(column, self._plain)) for column in self._columns]
+        columns: list[Sequence[Any]] = list(zip(*compress(self._rows, self._plain), strict=True))
+        columns[Column.MICROS] = list(compress(self._columns[Column.MICROS], self._plain))
         checked = {column: {text: known[text] for text in set(columns[column])} for column, known in _CHECKED.items()}
         return Lane(ids, columns, checked, self._per_request)

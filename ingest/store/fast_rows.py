@@ -55,7 +55,7 @@ class Lane:
     def __init__(
         self,
         ids: list[int],
-        columns: Sequence[list[Any]],
+        columns: Sequence[Sequence[Any]],
         checked: Mapping[Column, Mapping[str, Any]],
         lines_each: int,
     ) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from operator import itemgetter
 
 from django.db import connection, transaction
@@ -90,6 +91,19 @@ class _Messages:
         return spool.received if spool else None
 
 
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Tuples by the ten thousand and no cycles among them: looking for some costs a tenth of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_no_collections()
 def save_lines(
     feed: Feed, device: Device, file_id: int, lines: Sequence[tuple[int, bytes]], template: Templates = None
 ) -> Counts:
@@ -99,9 +113,8 @@ def save_lines(
     waiting = {line_id: (line, raw) for line_id, line, raw in _waiting(feed)}
     pairer = Pairer((Half(i, line) for i, (line, _) in waiting.items()), response_only=not device.logs_requests)
     text = _Messages(file_id, lines, {i: raw for i, (_, raw) in waiting.items()})
-    with _no_collections():
-        span = _span(None if feed.capture else now)
-        lane = _take(pairer, counts, file_id, lines, template, span, [line for line, _ in waiting.values()])
+    span = _span(None if feed.capture else now)
+    lane = _take(pairer, counts, file_id, lines, template, span, [line for line, _ in waiting.values()])
     counts.repeated = len(pairer.repeated)
     wholes = [merged(pair) for pair in pairer.pairs]
     seen = _stored_already(device, wholes, text)
@@ -123,18 +136,6 @@ def save_lines(
         RequestHalf.objects.filter(line_id__in=taken).delete()
     _newest(counts, wholes, halves, lines, lane)
     return counts
-
-
-@contextmanager
-def _no_collections() -> Iterator[None]:
-    """Tuples by the ten thousand and no cycles among them: looking for some costs a tenth of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
 
 
 def _waiting(feed: Feed) -> Iterable[tuple[int, RequestLine, str]]:
@@ -219,7 +220,7 @@ def _stored_already(device: Device, wholes: list[Whole], text: _Messages) -> set
         "times": times,
         "from": min(times),
         "to": max(times),
-        "raw": [_raw(whole, text) for whole in failed],
+        "digests": [sha256(_raw(whole, text).encode("utf-8", "replace")).hexdigest() for whole in failed],
     }
     with connection.cursor() as cursor:
         cursor.execute(load("known_failures"), parameters)

@@ -100,7 +100,7 @@ def test_the_requests_of_a_try_are_looked_up_by_its_key() -> None:
 
 @pytest.mark.usefixtures("_requests")
 def test_failures_that_come_again_are_looked_up() -> None:
-    parameters = {"ids": [1, 2], "endpoints": [1, 2], "times": [START, START], "raw": ["a", "b"]}
+    parameters = {"ids": [1, 2], "endpoints": [1, 2], "times": [START, START], "digests": ["a", "b"]}
     parameters |= {"from": START, "to": START}
     for scan in on_requests(plan(load("known_failures"), parameters)):
         assert scan["Node Type"] in ("Index Scan", "Bitmap Heap Scan")
