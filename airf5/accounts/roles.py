@@ -49,8 +49,13 @@ def may(user: Any, permission: str) -> bool:
 
 def visible_dags(user: Any) -> frozenset[str] | None:
     """The DAG ids a user may see; None means all. Everyone who is logged in sees all of them today."""
-    return None if role(user) else frozenset()
+    return _dags_of(role(user))
+
+
+def _dags_of(name: str) -> frozenset[str] | None:
+    return None if name else frozenset()
 
 
 def scope(user: Any) -> Scope:
-    return Scope(role(user), visible_dags(user))
+    name = role(user)
+    return Scope(name, _dags_of(name))
