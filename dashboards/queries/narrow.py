@@ -112,7 +112,10 @@ def try_rows(asked: Filter, scope: Scope) -> QuerySet[Any]:
     ids = routes(asked)
     if ids:
         named = Q(**{f"verdict__{column}__in": values for column, values in ids.items()})
-        found = found.filter(named | crossing(asked, ids))
+        met = crossing(asked, ids)
+        # Asked whose fault it was, the route is the one that was judged, where the verdict names one.
+        judged = Q(verdict__endpoint=None) if asked.culprit or asked.cause else Q()
+        found = found.filter(named | (judged & met))
     return found
 
 

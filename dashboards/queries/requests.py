@@ -102,13 +102,14 @@ def _rows(found: Sequence[Any]) -> tuple[RequestRow, ...]:
     if not found:
         return ()
     names = {
-        "endpoint": _names(models.Endpoint, "name", found, "endpoint_id"),
-        "group": _names(models.Endpoint, "group__name", found, "endpoint_id"),
         "f5_pool": _names(models.F5Pool, "name", found, "f5_pool_id"),
         "member": _names(models.Member, "name", found, "member_id"),
         "client": _names(models.Client, "address", found, "client_id"),
         "path": _names(models.Path, "template", found, "path_id"),
     }
+    endpoints = models.Endpoint.objects.filter(id__in=narrow.ids_of(found, "endpoint_id"))
+    named = list(endpoints.values_list("id", "name", "group__name"))
+    names |= {"endpoint": {id: name for id, name, _ in named}, "group": {id: group for id, _, group in named}}
     details, tries = _details(found), _tries(found)
     return tuple(_row(one, names, details.get(one.line_id), tries.get(one.try_key_id)) for one in found)
 

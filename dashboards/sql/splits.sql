@@ -1,7 +1,8 @@
 -- Where the time of tries went, in seconds, by DAG (and run, and task, where asked). Reads ingest_try by its index on
 -- queued_at and requests by BRIN on ts. A try that a route or a service failed is lost as a whole, with the wait for its
--- retry. Requests that outlast their try (the task gave up first) are cut to the time the try ran.
-WITH tried AS (
+-- retry. Requests that outlast their try (the task gave up first) are cut to the time the try ran. Each step is written
+-- down before the next: tables just filled have no statistics, and three of them joined at once would be looped over.
+WITH tried AS MATERIALIZED (
     SELECT t.id, t.airflow_id, t.dag_id,
            CASE WHEN %(by_run)s THEN t.run_id ELSE '' END AS run_id,
            CASE WHEN %(by_task)s THEN t.task_id ELSE '' END AS task_id,
@@ -16,18 +17,21 @@ WITH tried AS (
       LEFT JOIN ingest_verdict v ON v.try_row_id = t.id
      WHERE t.queued_at >= %(start)s AND t.queued_at < %(end)s
        AND (t.airflow_id, t.dag_id) IN (SELECT * FROM unnest(%(airflows)s::bigint[], %(dags)s::text[]))
-), met AS (
-    SELECT k.try_row_id AS id, r.endpoint_id, sum(r.response_us) / 1e6 AS seconds
+), keyed AS MATERIALIZED (
+    SELECT k.id AS key, t.id, t.ran
+      FROM tried t
+      JOIN ingest_trykey k ON k.try_row_id = t.id
+     WHERE NOT t.lost
+), met AS MATERIALIZED (
+    SELECT r.try_key_id AS key, r.endpoint_id, sum(r.response_us) / 1e6 AS seconds
       FROM ingest_request r
-      JOIN ingest_trykey k ON k.id = r.try_key_id
-     WHERE r.ts >= %(start)s AND r.ts < %(end)s + interval '1 day' AND r.try_key_id IS NOT NULL
-       AND k.try_row_id IN (SELECT id FROM tried WHERE NOT lost)
-     GROUP BY k.try_row_id, r.endpoint_id
-), cut AS (
+     WHERE r.ts >= %(start)s AND r.ts < %(end)s + interval '1 day' AND r.try_key_id IN (SELECT key FROM keyed)
+     GROUP BY r.try_key_id, r.endpoint_id
+), cut AS MATERIALIZED (
     -- The share of a try's run that its requests may have: no more than all of it.
-    SELECT m.id, m.endpoint_id,
-           m.seconds * least(1, t.ran / nullif(sum(m.seconds) OVER (PARTITION BY m.id), 0)) AS seconds
-      FROM met m JOIN tried t ON t.id = m.id
+    SELECT k.id, m.endpoint_id,
+           m.seconds * least(1, k.ran / nullif(sum(m.seconds) OVER (PARTITION BY k.id), 0)) AS seconds
+      FROM met m JOIN keyed k ON k.key = m.key
 ), by_endpoint AS (
     SELECT t.airflow_id, t.dag_id, t.run_id, t.task_id, e.name, e.execution_api, sum(c.seconds)::float8 AS seconds
       FROM cut c JOIN tried t ON t.id = c.id JOIN ingest_endpoint e ON e.id = c.endpoint_id

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from airf5.accounts.roles import may, scope
+from airf5.accounts.roles import PERMISSIONS, may, scope
 from dashboards.filters import Filter
 from dashboards.plots import incident as drawn
 from dashboards.queries import freshness
@@ -31,7 +31,8 @@ def incidents(request: HttpRequest, asked: Filter) -> HttpResponse:
 @page("")
 def incident(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
     now = timezone.now()
-    found = query.one(ident, scope(request.user), now)
+    who = scope(request.user)
+    found = query.one(ident, who, now)
     if found is None:
         raise Http404("There is no such incident.")
     if found.row.merged_into:
@@ -53,8 +54,8 @@ def incident(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
         "instances": len(drawn.instances(found)),
         "failed": sum(request.failed for request in found.requests),
         "window": Filter(found.start, found.end),
-        "may_note": may(request.user, "note"),
-        "may_acknowledge": may(request.user, "acknowledge") and not found.row.acknowledged_by,
+        "may_note": who.role in PERMISSIONS["note"],
+        "may_acknowledge": who.role in PERMISSIONS["acknowledge"] and not found.row.acknowledged_by,
     }
     return page_or_part(request, "incident", asked, context)
 

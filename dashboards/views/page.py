@@ -21,6 +21,7 @@ from airf5.accounts.roles import may
 from dashboards.fields import FIELDS, LAST_WORDS, LISTINGS
 from dashboards.filters import Filter, FilterError, iso
 from dashboards.queries import freshness
+from dashboards.queries.database import reading
 
 FIRST = ("layer", "actor", "feed", "dag", "airflow_pool", "endpoint", "f5_pool", "state", "culprit")
 MOST_FIRST = 6  # fields in the bar itself; the others are behind "More filters"
@@ -55,7 +56,9 @@ def page(
             if not may(request.user, permission):
                 raise PermissionDenied
             try:
-                return view(request, Filter.from_query(tidy(request.GET), timezone.now(), listing), *args, **kwargs)
+                asked = Filter.from_query(tidy(request.GET), timezone.now(), listing)
+                with reading():  # all of a page from one transaction
+                    return view(request, asked, *args, **kwargs)
             except FilterError as error:
                 return refused(request, error, listing)
 

@@ -1,0 +1,229 @@
+"""The recorded incident behind every page, list and filter: the right rows, said alike by page, CSV, JSON and API."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from ingest import models
+
+CAPTURE = Path(__file__).parents[2] / "captures" / "lab1"
+TRUTH = json.loads((CAPTURE / "truth.json").read_text())
+RANGE = {"from": "2026-11-22T09:25:10Z", "to": "2026-11-22T09:40:00Z"}
+MOST_QUERIES, MOST_SECONDS = 40, 0.5
+QUIET = 4  # how much slower a busy machine may be
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _lab1(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The capture, replayed once for all tests here and taken back at their end."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        call_command("replay", str(CAPTURE), "--wait", stdout=io.StringIO())
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.fixture
+def client(db: None) -> Client:
+    one = Client()
+    one.force_login(get_user_model().objects.create_superuser("ann"))
+    return one
+
+
+def truth(**column: str) -> int:
+    """Tries that the truth says this of."""
+    return sum(all(row[name] == value for name, value in column.items()) for row in TRUTH["tries"])
+
+
+def faults(**column: Any) -> int:
+    """Faults that are incidents."""
+    real = [fault for fault in TRUTH["faults"] if fault["culprit"] != "none"]
+    return sum(all(fault[name] == value for name, value in column.items()) for fault in real)
+
+
+def of_airflow(**column: Any) -> int:
+    rows = json.loads((CAPTURE / "airflow" / "tries.json").read_text())
+    return sum(all(row[name] == value for name, value in column.items()) for row in rows)
+
+
+ORDERS, REPORTS = "/Common/vs_orders", "/Common/pool_reports"
+RUN = next(row["run_id"] for row in TRUTH["tries"] if row["cause"] == "member_grey")
+
+# (list, filter, rows)
+TABLE: list[tuple[str, dict[str, str], int]] = [
+    ("tries", {}, 240),
+    ("tries", {"airflow": "lab1"}, 240),
+    ("tries", {"airflow": "lab*"}, 240),
+    ("tries", {"airflow": "lab2"}, 0),
+    ("tries", {"device_group": "lab1", "culprit": "route"}, 19),
+    ("tries", {"dag": "orders_sync"}, of_airflow(dag_id="orders_sync")),
+    ("tries", {"dag": "orders_*"}, of_airflow(dag_id="orders_sync")),
+    ("tries", {"dag": "order*"}, of_airflow(dag_id="orders_sync") + of_airflow(dag_id="order_lookup")),
+    ("tries", {"task": "fetch_price"}, of_airflow(task_id="fetch_price")),
+    ("tries", {"run": RUN, "cause": "member_grey"}, truth(run_id=RUN, cause="member_grey")),
+    ("tries", {"airflow_pool": "orders_api"}, of_airflow(pool="orders_api")),
+    ("tries", {"airflow_pool": "orders_api", "culprit": "route"}, 15),
+    ("tries", {"state": "failed"}, of_airflow(state="failed")),
+    ("tries", {"state": "failed,success"}, 240),
+    ("tries", {"culprit": "route"}, truth(culprit="route")),
+    ("tries", {"culprit": "service"}, 0),
+    ("tries", {"culprit": "task,unknown"}, truth(culprit="task") + truth(culprit="unknown")),
+    ("tries", {"cause": "member_grey"}, truth(cause="member_grey")),
+    ("tries", {"cause": "reset_by_server,slow_member"}, truth(cause="reset_by_server") + truth(cause="slow_member")),
+    ("tries", {"f5_pool": "pool_reports", "culprit": "route"}, truth(cause="no_member")),
+    ("tries", {"endpoint": "vs_orders", "culprit": "route"}, truth(cause="reset_by_server") + 6),
+    ("tries", {"endpoint": "/Common/vs_ord*", "cause": "bad_request"}, truth(cause="bad_request")),
+    ("tries", {"member": "orders2:9000", "cause": "member_grey"}, truth(cause="member_grey")),
+    ("tries", {"from": "2026-11-22T09:36:34Z", "cause": "reset_by_server"}, truth(cause="reset_by_server")),
+    ("tries", {"to": "2026-11-22T09:26:00Z", "culprit": "route"}, 0),
+    ("incidents", {}, faults()),
+    ("incidents", {"airflow": "lab1"}, 5),  # the sixth hit no try
+    ("incidents", {"device_group": "lab1"}, faults()),
+    ("incidents", {"device_group": "lab2"}, 0),
+    ("incidents", {"dag": "report_wait"}, len({f["fault"] for f in TRUTH["tries"] if f["dag_id"] == "report_wait"})),
+    ("incidents", {"endpoint": "vs_orders"}, faults(endpoint=ORDERS)),
+    ("incidents", {"f5_pool": REPORTS}, faults(f5_pool=REPORTS)),
+    ("incidents", {"member": "orders3:9000"}, 1),
+    ("incidents", {"state": "open"}, 0),
+    ("incidents", {"state": "over"}, faults()),
+    ("incidents", {"culprit": "route"}, faults()),
+    ("incidents", {"cause": "no_member"}, faults(cause="no_member")),
+    ("incidents", {"airflow_pool": "orders_api"}, 3),
+    ("dags", {}, 6),
+    ("dags", {"dag": "orders_*"}, 1),
+    ("dags", {"airflow_pool": "orders_api"}, 3),
+    ("dags", {"culprit": "route"}, len({row["dag_id"] for row in TRUTH["tries"] if row["culprit"] == "route"})),
+    ("dags", {"cause": "bad_request"}, 1),
+    ("endpoints", {}, 3),
+    ("endpoints", {"endpoint": "vs_orders"}, 1),
+    ("endpoints", {"f5_pool": "pool_*"}, 3),
+    ("endpoints", {"member": "reports1:9000"}, 1),
+    ("endpoints", {"cause": "no_member"}, 2),  # where it failed, and Airflow's own API
+    ("requests", {"state": "failed", "f5_pool": "pool_airflow_api", "dag": "zzz"}, 0),
+    ("requests", {"cause": "no_member", "endpoint": "vs_reports", "state": "failed"}, 2),
+    ("requests", {"cause": "bad_request", "state": "client_error"}, truth(cause="bad_request")),
+    ("requests", {"dag": "order_lookup", "endpoint": "vs_orders"}, truth(cause="bad_request")),
+    ("health-events", {}, 16),
+    ("health-events", {"f5_pool": "pool_orders", "state": "down"}, 1),
+    ("health-events", {"member": "orders3:9000"}, 2),
+    ("health-events", {"endpoint": "vs_reports", "state": "down"}, 2),
+    ("audit", {"layer": "f5"}, 4),
+    ("audit", {"layer": "f5", "device_group": "lab1"}, 4),
+    ("audit", {"dag": "order_lookup", "verb": "trigger_dag_run"}, 6),
+    ("audit", {"dag": "order_lookup", "verb": "failed", "task_events": "only"}, 6),
+    ("audit", {"dag": "order_lookup", "verb": "failed"}, 0),
+    ("sources", {}, 5),
+    ("sources", {"airflow": "lab1"}, 1),
+    ("sources", {"device_group": "lab1"}, 4),
+]  # fmt: skip
+
+
+def ids(rows: list[Any]) -> list[str]:
+    """What tells the rows of any list apart."""
+    names = [name for name in ("id", "line_id", "dag_id") if rows and name in rows[0]]
+    return sorted(str(row[names[0]]) for row in rows) if names else []
+
+
+@pytest.mark.parametrize(
+    ("slug", "query", "count"),
+    TABLE,
+    ids=lambda value: urlencode(value) if value != {} and isinstance(value, dict) else str(value),
+)
+def test_a_filter_finds_the_same_rows_everywhere(client: Client, slug: str, query: dict[str, str], count: int) -> None:
+    asked = {**RANGE, **query}
+    exported = json.loads(b"".join(client.get(f"/{slug}.json", asked).streaming_content))  # type: ignore[attr-defined]
+    assert exported["meta"]["rows"] == exported["end"]["rows"] == len(exported["rows"]) == count
+    lines = b"".join(client.get(f"/{slug}.csv", asked).streaming_content).decode()  # type: ignore[attr-defined]
+    table = list(csv.DictReader(io.StringIO("\n".join(x for x in lines.splitlines() if not x.startswith("# ")))))
+    answer = client.get(f"/api/v1/{slug}", {**asked, "limit": "500"}).json()
+    assert ids(table) == ids(exported["rows"]) == ids(answer["results"])
+    assert answer["filter"] == exported["meta"]["filter"]
+
+    page = client.get(f"/{slug}/", asked)
+    text = page.content.decode()
+    assert page.status_code == 200
+    chips = re.findall(r'aria-label="Remove filter: ([^"]*)"', text)
+    assert len(chips) == len(set(query) - set(RANGE))
+    assert all(chip in answer["filter"] for chip in chips)
+    if not count:
+        assert "Nothing matches" in text or "Not yet complete" in text
+        assert "Nothing matches" not in text or f"{answer['filter']}." in text
+
+
+NONSENSE = [
+    ({"culprit": "f5"}, "one of route, service, task, unknown"),
+    ({"state": "brokne"}, "one of"),
+    ({"cause": "x y"}, "it takes words such as"),
+    ({"from": "noon"}, "is no time"),
+    ({"from": "2026-11-22T09:00:00Z", "to": "2026-11-22T08:00:00Z"}, "must be earlier"),
+    ({"last": "3h"}, "one of 15m"),
+    ({"dga": "x"}, "There is no parameter"),
+    ({"dag": "a\x00"}, "control character"),
+    ({"sort": "id;drop"}, "it is one of"),
+    ({"after": "nonsense"}, "no cursor"),
+]
+
+
+@pytest.mark.parametrize(("query", "words"), NONSENSE)
+def test_nonsense_is_refused_with_a_sentence_everywhere(client: Client, query: dict[str, str], words: str) -> None:
+    for address in ("/tries/", "/tries.csv", "/tries.json", "/api/v1/tries"):
+        if "after" in query and address.startswith("/tries."):
+            continue  # an export has no pages
+        answer = client.get(address, query)
+        text = answer.json()["detail"] if address.startswith("/api") else answer.content.decode()
+        assert (answer.status_code, words in text) == (400, True), (address, text)
+
+
+def test_the_same_sentence_of_an_incident_stands_everywhere(client: Client) -> None:
+    said = {row["id"]: row["sentence"] for row in client.get("/api/v1/incidents", RANGE).json()["results"]}
+    assert sorted(said.values())[1:3] == [
+        "orders1:9000 and orders2:9000 of pool_orders took the request and broke the connection off.",
+        "orders1:9000 of pool_orders was slow (12.0 s). The other members answered at once.",
+    ]
+    assert "orders3:9000 of pool_orders was down for 57 s (Unable to connect); no try was hit." in said.values()
+    listed = client.get("/incidents/", RANGE).content.decode()
+    for ident, sentence in said.items():
+        assert sentence in listed
+        assert f'<h1 id="title" class="long">{sentence}</h1>' in client.get(f"/incidents/{ident}/").content.decode()
+        assert client.get(f"/api/v1/incidents/{ident}").json()["row"]["sentence"] == sentence
+
+
+PAGES = ["/", "/now/", "/incidents/", "/tries/", "/dags/", "/endpoints/", "/requests/", "/health-events/", "/audit/",
+         "/sources/", "/sources/batches/", "/sources/rejects/", "/dags/orders_sync/", "/dags/price_fanout/"]  # fmt: skip
+
+
+def addresses() -> list[str]:
+    one = [f"/incidents/{n}/" for n in models.Incident.objects.values_list("id", flat=True)]
+    one += [f"/endpoints/{n}/" for n in models.Endpoint.objects.values_list("id", flat=True)]
+    causes = models.Verdict.objects.order_by("cause", "id").distinct("cause").values_list("try_row_id", flat=True)
+    return [*PAGES, *one, *(f"/tries/{n}/" for n in causes)]
+
+
+def test_no_page_asks_much_or_takes_long(client: Client) -> None:
+    """Also right after a replay, when the tables have no statistics yet."""
+    client.get("/", RANGE)  # templates are compiled once
+    slow = {}
+    for address in addresses():
+        query = {} if re.match(r"/(incidents|tries)/\d", address) else RANGE
+        with CaptureQueriesContext(connection) as asked:
+            began = time.perf_counter()
+            assert client.get(address, query).status_code == 200, address
+            took = time.perf_counter() - began
+        count = sum(not one["sql"].startswith(("SAVEPOINT", "RELEASE", "SET LOCAL")) for one in asked)
+        if count > MOST_QUERIES or took > MOST_SECONDS * QUIET:
+            slow[address] = (count, round(took, 2))
+    assert slow == {}
