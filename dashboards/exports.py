@@ -198,8 +198,9 @@ _LISTS = "|".join(sorted(lists.SUBJECTS, key=len, reverse=True))
 urlpatterns = [
     re_path(rf"^(?P<slug>{_LISTS})\.(?P<kind>csv|json)$", export, name="export"),
     re_path(
-        r"^(?P<slug>incidents|tries|dags|endpoints)/(?P<ident>[^/]{1,250})\.(?P<kind>csv|json)$",
+        r"^(?P<slug>incidents|tries|endpoints)/(?P<ident>[^/]{1,250})\.(?P<kind>csv|json)$",
         export_one,
         name="export-one",
     ),
+    re_path(r"^(?P<slug>dags)/(?P<ident>.{1,250})\.(?P<kind>csv|json)$", export_one, name="export-dag"),
 ]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from django.http import Http404
 from django.utils import timezone
+from django.utils.encoding import escape_uri_path
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -59,7 +60,7 @@ class ListRead(Read):
         page = self.subject.read(asked, roles.scope(request.user), now)
         # Relative times would drift between pages, so the next page asks for the same two instants.
         following = asked.absolute().page_after(page.next).to_query(paging=True) if page.next else ""
-        address = request.build_absolute_uri(f"{request.path}?{following}") if following else None
+        address = request.build_absolute_uri(f"{escape_uri_path(request.path)}?{following}") if following else None
         body = {**_about(asked, now), "next": address, "results": plain(page.rows)}
         return Response(body, headers={"Link": f'<{address}>; rel="next"'} if address else {})
 

@@ -11,6 +11,7 @@ from django import template
 from django.template.defaultfilters import stringfilter
 from django.templatetags.static import static
 from django.utils import timezone
+from django.utils.encoding import escape_uri_path
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -191,7 +192,7 @@ def export(context: dict[str, Any], kind: str) -> str:
     """The same address with a suffix: /tries/?… becomes /tries.csv?…"""
     asked: Filter = context["asked"]
     question = asked.absolute().to_query()
-    return f"{context['request'].path.rstrip('/')}.{kind}?{question}"
+    return f"{escape_uri_path(context['request'].path.rstrip('/'))}.{kind}?{question}"
 
 
 @register.simple_tag

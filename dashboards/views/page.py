@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
+from django.utils.encoding import escape_uri_path
 from django.views.decorators.http import require_safe
 
 from airf5.accounts.roles import may
@@ -113,7 +114,7 @@ def page_or_part(request: HttpRequest, name: str, asked: Filter, context: dict[s
     patch_vary_headers(response, ("HX-Request", "Cookie"))
     if part and request.headers.get("HX-Trigger") != "results":
         # The form sends its empty fields too; the address keeps what was asked and nothing else.
-        response["HX-Push-Url"] = f"{request.path}?{asked.to_query()}"
+        response["HX-Push-Url"] = f"{escape_uri_path(request.path)}?{asked.to_query()}"
     return response
 
 
@@ -128,6 +129,7 @@ def around(request: HttpRequest, asked: Filter, fresh: freshness.Freshness) -> d
     narrowed = {field.name for field, _ in asked.narrowed()}
     first = [name for name in FIRST if name in {item.name for item in inputs}][:MOST_FIRST]
     return {
+        "path": escape_uri_path(request.path),
         "inputs": [item for item in inputs if item.name in first],
         "more_inputs": [item for item in inputs if item.name not in first],
         "more_open": any(item.name not in first and item.name in narrowed for item in inputs),
@@ -137,7 +139,7 @@ def around(request: HttpRequest, asked: Filter, fresh: freshness.Freshness) -> d
         "from_hint": iso(asked.start.replace(microsecond=0)),
         "to_hint": iso(asked.end.replace(microsecond=0)),
         "span_words": LAST_WORDS.get(asked.last, asked.time_words()),
-        "permalink": f"{request.path}?{asked.absolute().to_query()}",
+        "permalink": f"{escape_uri_path(request.path)}?{asked.absolute().to_query()}",
         "last_data": f"?{_last_data(asked, fresh).to_query()}",
         "live": bool(asked.last) and not asked.after,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import re
@@ -18,6 +19,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 
 from ingest import models
 
@@ -227,3 +229,67 @@ def test_no_page_asks_much_or_takes_long(client: Client) -> None:
         if count > MOST_QUERIES or took > MOST_SECONDS * QUIET:
             slow[address] = (count, round(took, 2))
     assert slow == {}
+
+
+HOSTILE = [
+    "<script>alert(1)</script>", "'\"; drop table x; --", "100%_%s%(x)s{{ 7 }}{% url %}", "d" * 250,
+    "\u0645\u0631\u062d\u0628\u0627", "a\ufffdb/c?d#e&f+g;h",
+]  # fmt: skip
+
+
+def made_hostile() -> None:
+    """Names as a log could hold them, in the place of the recorded ones."""
+    dags = sorted(set(models.Try.objects.values_list("dag_id", flat=True)))
+    for old, new in zip(dags, HOSTILE, strict=True):
+        for table in (models.Try, models.DagRun, models.Dag):
+            table.objects.filter(dag_id=old).update(dag_id=new)
+    for table, column in ((models.Member, "name"), (models.Endpoint, "name"), (models.Path, "template")):
+        for row, new in zip(table.objects.order_by("id"), HOSTILE, strict=False):
+            table.objects.filter(pk=row.pk).update(**{column: new[:200]})
+    for n, detail in enumerate(models.RequestDetail.objects.order_by("line_id")):
+        models.RequestDetail.objects.filter(line_id=detail.line_id).update(uri=HOSTILE[n % 6] + "\u202e")
+    for n, tried in enumerate(models.Try.objects.filter(verdict__isnull=False).order_by("id")):
+        models.Try.objects.filter(pk=tried.pk).update(task_id=HOSTILE[n % 6], run_id=f"{HOSTILE[n % 5][:200]}{n}")
+
+
+@pytest.mark.parametrize("hostile", [False, True], ids=["recorded", "hostile"])
+def test_every_link_of_every_page_leads_somewhere(client: Client, hostile: bool) -> None:
+    if hostile:
+        made_hostile()
+    dags = [reverse("dag", args=[dag]) for dag in models.Dag.objects.values_list("dag_id", flat=True)]
+    paths = [path for path in addresses() if not re.match("/dags/.", path)]
+    todo, seen, wrong = {with_range(path) for path in (*paths, *dags)}, set[str](), dict[str, int]()
+    for _ in range(2):
+        found: set[str] = set()
+        for address in sorted(todo):
+            answer = client.get(address)
+            if answer.status_code not in (200, 302):
+                wrong[address] = answer.status_code
+            elif answer.streaming:
+                assert b"INCOMPLETE" not in b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+            else:
+                found |= links_of(address, answer.content.decode())
+        seen |= todo
+        todo = two_of_a_kind(found - seen)
+    assert wrong == {}
+
+
+def with_range(path: str) -> str:
+    return path if re.match(r"/(incidents|tries)/\d", path) else f"{path}?{urlencode(RANGE)}"
+
+
+def links_of(address: str, text: str) -> set[str]:
+    assert "<script>alert" not in text
+    hrefs = (html.unescape(href).partition("#")[0] for href in re.findall(r'href="([/?][^"]*)', text))
+    return {f"{address.partition('?')[0]}{href}" if href.startswith("?") else href for href in hrefs}
+
+
+def two_of_a_kind(found: set[str]) -> set[str]:
+    """Two of each path with the same parameters: there are thousands that differ by an instant or an id only."""
+    kinds: dict[str, list[str]] = {}
+    for address in sorted(found):
+        if not address.startswith(("/static/", "/logout/", "/admin")):
+            path, _, query = address.partition("?")
+            kind = re.sub(r"\d+", "0", path) + "?" + ",".join(sorted(re.findall(r"(\w+)=", query)))
+            kinds.setdefault(kind, []).append(address)
+    return {address for group in kinds.values() for address in (group[0], group[-1])}
