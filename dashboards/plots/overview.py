@@ -19,8 +19,9 @@ HIGH = 18
 
 
 def plot(page: Overview, start: datetime, end: datetime) -> Plot:
-    drawn = Plot(Axis(start, end), f"Verdicts per endpoint, {clock(start)} to {clock(end)} UTC", ident="overview-plot")
     several = apart(lane.device_group for lane in page.lanes)
+    title = f"Verdicts per endpoint, {clock(start)} to {clock(end)} UTC"
+    drawn = Plot(Axis(start, end), title, long=several, ident="overview-plot")
     for lane in page.lanes[:MOST_LANES]:
         _lane(drawn, lane, page.freshness, lane.device_group if several else "")
     if len(page.lanes) > MOST_LANES:
@@ -33,6 +34,11 @@ def plot(page: Overview, start: datetime, end: datetime) -> Plot:
         drawn.body.append(shape("text", x=8, y=y + 19, text="none in this window"))
     parts.draw_gaps(drawn, page.freshness)
     return drawn
+
+
+def tells(cell: Cell) -> bool:
+    """Whether there is anything in it: an empty one needs no row in a table."""
+    return bool(cell.requests or any(getattr(cell, name) for name in CULPRITS))
 
 
 def _lane(drawn: Plot, lane: Lane, fresh: Freshness, whose: str) -> None:

@@ -23,7 +23,7 @@ PREFIX = "/execution/task-instances/"
 def plot(page: TryPage, fresh: Freshness) -> Plot | None:
     row = page.row
     moments = [at for at in (row.scheduled_at, row.queued_at, row.start_at, row.end_at) if at]
-    moments += [at for request in page.requests for at in (request.at, request.end) if at]
+    moments += [at for request in (*page.requests, *page.candidates) for at in (request.at, request.end) if at]
     if not moments:
         return None
     drawn = Plot(around(moments), f"Requests of {row.task}, try {row.try_number}", wish=8, long=True, ident="try-plot")
@@ -31,6 +31,7 @@ def plot(page: TryPage, fresh: Freshness) -> Plot | None:
     took = (row.end_at - row.start_at).total_seconds() if row.end_at and row.start_at else row.duration_s
     y = drawn.lane(f"{row.task}, try {row.try_number}", dur(took))
     parts.draw_try(drawn, y, row, drawn.axis.end)
+    bar = y
     drawn.group("F5: requests of this try, by time")
     own, rest = folded(_worth(page.requests), MOST_REQUESTS)
     for request in own:
@@ -40,6 +41,7 @@ def plot(page: TryPage, fresh: Freshness) -> Plot | None:
     if not page.requests:
         y = drawn.lane("no request", "none")
         drawn.body.append(shape("text", x=8, y=y + 19, text="none was joined exactly to this try"))
+    _candidates(drawn, page, bar + 21)
     _gave_up(drawn, page)
     parts.draw_gaps(drawn, fresh)
     return drawn
@@ -74,6 +76,16 @@ def _request(drawn: Plot, row: RequestRow) -> None:
     drawn.mark(shapes, title, state, "#rows", late=row.failed)
 
 
+def _candidates(drawn: Plot, page: TryPage, below: int) -> None:
+    """Requests joined by time: a dashed line leads to each from the try's bar."""
+    if page.candidates:
+        drawn.group("F5: joined by time")
+    for request in page.candidates:
+        x = drawn.axis.pc(request.at)
+        drawn.body.append(shape("line", "exact timed", x1=x, x2=x, y1=below, y2=drawn.y + 6))
+        _request(drawn, request)
+
+
 def path(text: str) -> str:
     """The Execution API's paths begin with the try's own UUID, which says nothing here."""
     if PREFIX in text:
@@ -87,7 +99,7 @@ def _gave_up(drawn: Plot, page: TryPage) -> None:
     end = page.row.end_at
     if page.row.state not in ("failed", "up_for_retry") or end is None:
         return
-    if any(request.at < end and request.end and request.end - end > LATE for request in page.requests):
+    if any(r.at < end and r.end and r.end - end > LATE for r in (*page.requests, *page.candidates)):
         x = drawn.axis.pc(end)
         drawn.body.append(shape("line", "edge", x1=x, x2=x, y1=GROUP, y2=drawn.y))
         drawn.body.append(drawn.words(end, GROUP + 16, f"gave up at {clock(end)}"))

@@ -185,7 +185,7 @@ def _pages(found: QuerySet[Any], asked: Filter, scope: Scope, now: datetime) -> 
     )
     incidents = incident_rows(touching.order_by("-start", "-id")[:MOST], now)
     events = health_events.between(asked.start, asked.end, ids, pools)
-    changes = audit.between(asked.start, asked.end, layers=("f5",))
+    changes = _changes(rows, asked)
     tries = _tries_hit(ids, asked, scope)
     return tuple(
         EndpointPage(
@@ -198,10 +198,18 @@ def _pages(found: QuerySet[Any], asked: Filter, scope: Scope, now: datetime) -> 
             dependents=tuple(d for d in used if d.endpoint_id == row.id),
             incidents=tuple(i for i in incidents if i.endpoint_id == row.id),
             events=tuple(e for e in events if e.endpoint_id == row.id or (e.f5_pool_id in (row.f5_pool_id or 0,))),
-            changes=changes, tries=tuple(t for t in tries if t.verdict and t.verdict.endpoint_id == row.id),
+            changes=changes[row.device_group], tries=tuple(t for t in tries if t.verdict and t.verdict.endpoint_id == row.id),
         )
         for row in rows
     )  # fmt: skip
+
+
+def _changes(rows: Sequence[EndpointRow], asked: Filter) -> dict[str, tuple[ActionRow, ...]]:
+    """What people changed on the devices of each group; what no device of ours is named for counts for all."""
+    groups = {row.device_group for row in rows}
+    devices = dict(models.Device.objects.values_list("name", "group__name"))
+    found = audit.between(asked.start, asked.end, layers=("f5",), limit=MOST)
+    return {group: tuple(one for one in found if devices.get(one.source, group) == group) for group in groups}
 
 
 def _tracks(

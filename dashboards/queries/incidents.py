@@ -27,6 +27,7 @@ from dashboards.queries.rows import (
 )
 from dashboards.queries.tries import EvidenceRow, Reason, evidence, reasons
 from dashboards.queries.try_rows import VERDICT, try_row
+from dashboards.words import short
 from ingest import models
 from ingest.rules.causes import CAUSES
 
@@ -139,6 +140,8 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
     cause = CAUSES.get(row.cause)
     pools = [row.f5_pool_id] if row.f5_pool_id else []
     seen = requests.of_endpoint(row.endpoint_id, start, end) if row.endpoint_id else ()
+    seen = requests.candidates(seen, verdicts)
+    events = health_events.between(row.start - timedelta(minutes=5), end, _ids(row.endpoint_id), pools)
     hit = tuple(try_row(verdict.try_row) for verdict in verdicts)
     others = _other_tries(row, hit, seen, scope)
     fresh = freshness.watermark(now, captures={row.capture})
@@ -146,17 +149,32 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
         row=row, start=start, end=end, next_step=cause.next_step if cause else "",
         call=cause.call if cause else "",
         confidence=min((verdict.confidence for verdict in verdicts), default=None), links=_links(verdicts),
-        reasons=reasons(lead) if lead else (), evidence=evidence(lead.evidence.all()) if lead else (),
+        reasons=reasons(lead) if lead else _seen_reasons(row, events, seen),
+        evidence=evidence(lead.evidence.all()) if lead else (),
         tries=hit, other_tries=others,
         members=answers.of_endpoint(row.endpoint_id, row.start, end) if row.endpoint_id else (),
         tracks=health_events.tracks(pools, start, end, seen, known=fresh.known(row.device_group)),
-        events=health_events.between(row.start - timedelta(minutes=5), end, _ids(row.endpoint_id), pools),
+        events=events,
         requests=tuple(request for request in seen if request.at >= row.start),
         requests_total=requests.counted(row.endpoint_id, row.start, end) if row.endpoint_id else 0,
         reach=_reach(row, hit, others, scope), noise=_noise(row, end, {one.airflow for one in hit}, scope),
         preceded=audit.preceding(row.start, _sources(row, hit)), before=_before(incident_id, row, now),
         notes=_notes(incident_id), merged=_merged(incident_id),
     )  # fmt: skip
+
+
+def _seen_reasons(row: IncidentRow, events: Sequence[HealthEventRow], seen: Sequence[RequestRow]) -> tuple[Reason, ...]:
+    """Why there is an incident that hit no try: what the monitors said, and what requests met meanwhile."""
+    said = [
+        f"The monitor called {short(event.member or event.object)} {event.state.replace('_', ' ')} at {event.at:%H:%M:%S}"
+        f"{f': {event.reason}' if event.reason else ''}."
+        for event in events
+        if event.at >= row.start and (event.member in row.members or not event.member)
+    ]
+    met = [one for one in seen if row.start <= one.at < (row.end or one.at + BEFORE)]
+    failed = sum(one.failed for one in met)
+    counted = f"{failed} of {len(met)} requests to {short(row.endpoint)} failed meanwhile; no try ended by it."
+    return (*(Reason(True, text) for text in said), *([Reason(bool(failed), counted)] if row.endpoint_id else []))
 
 
 def _drawn(row: IncidentRow, now: datetime) -> tuple[datetime, datetime]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from dashboards.filters import Filter
 from dashboards.queries import narrow, paging
 from dashboards.queries.database import reading
 from dashboards.queries.rows import Page, RequestRow
+from dashboards.words import EXACT
 from ingest import models
 from ingest.records import Link, Outcome
 
@@ -48,6 +50,31 @@ def of_try(try_id: int, start: datetime, end: datetime, limit: int = 500) -> tup
     keys = list(models.TryKey.objects.filter(try_row_id=try_id).values_list("id", flat=True))
     found = models.Request.objects.filter(ts__gte=start, ts__lt=end, try_key_id__in=keys)
     return _rows(list(found.order_by("ts", "line_id")[:limit]))
+
+
+@reading()
+def deciding(verdict: Any) -> tuple[RequestRow, ...]:
+    """The request that a verdict rests on, where no key in it says whose it is: joined by time, so a candidate."""
+    if verdict.bad_at is None or verdict.endpoint_id is None:
+        return ()
+    lines = list(verdict.evidence.filter(kind="request").values_list("line_id", flat=True))
+    at = {"ts": verdict.bad_at, "endpoint_id": verdict.endpoint_id, "line_id__in": lines}
+    return candidates(_rows(list(models.Request.objects.filter(try_key_id=None, **at)[:1])), [verdict])
+
+
+def candidates(rows: Sequence[RequestRow], verdicts: Sequence[Any]) -> tuple[RequestRow, ...]:
+    """The rows, those that a verdict rests on without a key given to its try; needs select_related("try_row")."""
+    by_time = {(v.bad_at, v.endpoint_id): v for v in verdicts if v.bad_at and set(v.links) - set(EXACT)}
+    return tuple(_given(row, by_time.get((row.at, row.endpoint_id))) for row in rows)
+
+
+def _given(row: RequestRow, verdict: Any) -> RequestRow:
+    if verdict is None or row.try_id is not None:
+        return row
+    kind = max(set(verdict.links) - set(EXACT), key=lambda name: Link[name.upper()])
+    names = ("dag_id", "run_id", "task_id", "map_index", "try_number")
+    whose = {name: getattr(verdict.try_row, name) for name in names}
+    return replace(row, try_id=verdict.try_row_id, link=kind, airflow=verdict.try_row.airflow.name, **whose)
 
 
 @reading()

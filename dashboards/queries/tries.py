@@ -69,6 +69,7 @@ class TryPage:
     row: TryRow  # its verdict is row.verdict
     judgement: Judgement | None
     requests: tuple[RequestRow, ...]  # exact joins, oldest first
+    candidates: tuple[RequestRow, ...]  # joined by time: what the verdict rests on without a key
     log: dict[str, Any] | None  # facts of the task log (records.TaskLog)
     log_state: str
     ti_id_from: str
@@ -118,11 +119,17 @@ def one(try_id: int, scope: Scope) -> TryPage | None:
     )
     return TryPage(
         row=try_row(found), judgement=judgement(verdict) if verdict else None, requests=joined,
+        candidates=requests.deciding(verdict) if verdict and not _exact(verdict, joined) else (),
         log=log.facts if log else None, log_state=found.log_state, ti_id_from=found.ti_id_from, path=found.path,
         rendered=found.rendered, history=tuple(_history(found.id)), siblings=tuple(_siblings(found)),
         members=_members(endpoint, verdict.bad_at or found.end_at or end) if endpoint else (),
         incident=incidents[0] if incidents else None, normal_s=_normal(found),
     )  # fmt: skip
+
+
+def _exact(verdict: Any, joined: tuple[RequestRow, ...]) -> bool:
+    """Whether the request that decided is among those that carry the try's key."""
+    return any(row.at == verdict.bad_at for row in joined)
 
 
 @reading()

@@ -115,6 +115,13 @@ def bare(at: datetime | None, digits: int = 0) -> SafeString | str:
 
 
 @register.filter
+def one_day(rows: Iterable[Any], name: str) -> str:
+    """The day of all these rows, where it is one and not today: then it stands in the heading, and not in each row."""
+    days = {words.day(at) for row in rows if (at := getattr(row, name)) is not None}
+    return days.pop() if len(days) == 1 and words.day(timezone.now()) not in days else ""
+
+
+@register.filter
 def between(start: datetime, end: datetime) -> SafeString:
     return format_html("{} to {}", clock(start), bare(end) if words.day(start) == words.day(end) else clock(end))
 
@@ -146,6 +153,13 @@ def names(items: Iterable[str]) -> str:
 @register.filter
 def link_words(kind: str) -> str:
     return words.LINK_WORDS.get(kind, words.plain(kind))
+
+
+@register.filter
+def exact_share(links: dict[str, int]) -> str:
+    """'4 of 5 requests exactly'"""
+    exact, total = sum(n for kind, n in links.items() if kind in words.EXACT), sum(links.values())
+    return f"{exact:,} of {words.many(total, 'request')} exactly"
 
 
 @register.filter
@@ -305,6 +319,17 @@ def spark(runs: Sequence[Any], normal: float | None, width: int = 132, height: i
         '<polyline class="spark" points="{}"/>{}</svg>',
         width, height, label, rule, line, circles,
     )  # fmt: skip
+
+
+@register.filter
+def endpoint_name(lane: Any) -> str:
+    """For an address; the lane of verdicts without an endpoint has none."""
+    return lane.name if lane.endpoint_id else ""
+
+
+@register.simple_tag
+def lasted(span: Any) -> str:
+    return words.dur((span.end - span.start).total_seconds())
 
 
 @register.simple_tag

@@ -54,6 +54,7 @@ def endpoint(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
         "count": f"{many(found.row.requests, 'request')}, {found.row.failed:,} failed",
         "plot": drawn.availability([found], found.start, found.end, fresh),
         "heat": drawn.heat(found, fresh),
+        "spans": [(track, span) for track in found.tracks for span in track.spans],
         "levels": [
             (1, _span(1, one)),
             (2, _span(one + 1, two)),

@@ -17,7 +17,7 @@ from dashboards.plots import overview as drawn
 from dashboards.queries import now as now_query
 from dashboards.queries import overview as query
 from dashboards.views.page import page, page_or_part
-from dashboards.words import many
+from dashboards.words import apart, many
 
 
 @page("overview")
@@ -25,6 +25,8 @@ def overview(request: HttpRequest, asked: Filter) -> HttpResponse:
     found = query.overview(asked, scope(request.user), timezone.now())
     most = max((count.tries for count in found.culprits), default=0)
     context = {"page": found, "plot": drawn.plot(found, asked.start, asked.end), "fresh": found.freshness, "most": most}
+    context["cells"] = [(lane, cell) for lane in found.lanes for cell in lane.cells if drawn.tells(cell)]
+    context["groups"] = apart(lane.device_group for lane in found.lanes)
     open_now = f"{len(found.failing)} open incident{'' if len(found.failing) == 1 else 's'}"
     context |= {"title": title(asked), "count": f"{open_now}, {many(found.verdicts, 'try', 'tries')} with a verdict"}
     return page_or_part(request, "overview", asked, context)

@@ -41,6 +41,8 @@ def attempt(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
         "plot": drawn.plot(found, fresh),
         "fresh": fresh,
         "bad": bad,
+        "rows": sorted((*found.requests, *found.candidates), key=lambda row: (row.at, row.line_id)),
+        "acquittal": acquittal(found),
         "title": heading(row),
         "crumbs": crumbs(row),
         "nav": "dags",
@@ -58,6 +60,15 @@ def heading(row: TryRow) -> str:
         return f"{row.task}, try {row.try_number}: {unprefixed(row.verdict.sentence)}"
     took = f" in {dur(row.duration_s)}" if row.duration_s else ""
     return f"{row.task}, try {row.try_number}: {plain(row.state) or 'not started'}{took}"
+
+
+def acquittal(found: query.TryPage) -> str:
+    """What a person at 02:00 asks for, in words and counts."""
+    if not (found.row.verdict and found.row.verdict.route_acquitted and found.judgement):
+        return ""
+    counted = (reason.text for reason in found.judgement.reasons if "answered well" in reason.text)
+    why = next(counted, f"none of its {found.judgement.requests} requests that crossed F5 stayed bad.")
+    return f"The route is acquitted: {why}"
 
 
 def crumbs(row: TryRow) -> list[tuple[str, str]]:

@@ -133,6 +133,30 @@ def test_no_page_scrolls_sideways_on_a_phone(path: str, visit: Any) -> None:
     assert sideways(visit(path, "dark", 320)) == 0
 
 
+@pytest.mark.parametrize("width", [1440, 1280, 1024, 800])
+@pytest.mark.parametrize("path", ["/", "/tries/", "/audit/", "/sources/"])
+def test_the_button_of_the_filter_stands_beside_its_fields(
+    path: str, width: int, visit: Any, ids: dict[str, int]
+) -> None:
+    page = visit(path, "light", width)
+    assert sideways(page) == 0
+    button = page.locator(".filters .fields > button").bounding_box()
+    last = page.locator(".filters .fields label").last.bounding_box()
+    first = page.locator(".filters .fields label").first.bounding_box()
+    assert button["y"] + button["height"] == pytest.approx(last["y"] + last["height"], abs=1)
+    assert first["y"] == pytest.approx(last["y"], abs=1)
+    if width == 1440:
+        assert page.locator(".filters .seg").bounding_box()["y"] == pytest.approx(button["y"], abs=1)
+
+
+def test_a_link_to_a_folded_table_opens_it(visit: Any, ids: dict[str, int]) -> None:
+    page = visit("/")
+    table = page.locator("#strip table")
+    assert not table.is_visible()
+    page.get_by_role("link", name="as table").click()
+    assert table.is_visible()
+
+
 def test_the_timeline_joins_tries_above_with_members_below(visit: Any, ids: dict[str, int]) -> None:
     page = visit(f"/incidents/{ids['incident']}/")
     plot = page.locator("#what svg.plot").last

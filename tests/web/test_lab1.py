@@ -8,6 +8,7 @@ import io
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,66 @@ def test_the_same_sentence_of_an_incident_stands_everywhere(client: Client) -> N
         assert sentence in listed
         assert f'<h1 id="title" class="long">{sentence}</h1>' in client.get(f"/incidents/{ident}/").content.decode()
         assert client.get(f"/api/v1/incidents/{ident}").json()["row"]["sentence"] == sentence
+
+
+def test_a_try_says_why_and_acquits_in_words(client: Client) -> None:
+    known = {cause: pk for pk, cause in models.Verdict.objects.values_list("try_row_id", "cause")}
+    own = client.get(f"/tries/{known['task_error']}/").content.decode()
+    assert re.search(r"The route is acquitted: \d+ of \d+ requests of this try that crossed F5 were answered well", own)
+    grey = client.get(f"/tries/{known['member_grey']}/").content.decode()
+    assert re.search(r"(\d) of \1\u00a0requests exactly: ", grey) and "joined by time" not in grey
+    assert "<dt>Status</dt><dd>final</dd>" in grey
+
+
+def test_a_provisional_verdict_says_what_it_waits_for(client: Client) -> None:
+    verdict = models.Verdict.objects.filter(cause="member_grey").first()
+    assert verdict is not None
+    models.Verdict.objects.filter(pk=verdict.pk).update(status="provisional", waiting_for=["lab1/ltm up to 09:30:00"])
+    text = client.get(f"/tries/{verdict.try_row_id}/").content.decode()
+    assert "it waits for lab1/ltm up to 09:30:00" in text
+
+
+def test_what_was_joined_by_time_is_drawn_dashed(client: Client) -> None:
+    """As from a device that logs no header: the deciding request carries no key."""
+    verdict = models.Verdict.objects.filter(cause="reset_by_server").select_related("try_row").first()
+    assert verdict is not None
+    models.Request.objects.filter(ts=verdict.bad_at, endpoint_id=verdict.endpoint_id).update(try_key_id=None, link=0)
+    models.Verdict.objects.filter(pk=verdict.pk).update(links={"uuid": 4, "time_and_endpoint": 1}, candidates=3)
+    text = client.get(f"/tries/{verdict.try_row_id}/").content.decode()
+    assert 'class="exact timed"' in text and "joined by time" in text
+    assert "4 of 5\u00a0requests exactly: 4 by try id in the URI, 1 by time and endpoint." in text
+    assert "fits 3\u00a0tries, of which this is one" in text
+    (candidate,) = client.get(f"/api/v1/tries/{verdict.try_row_id}").json()["candidates"]
+    assert (candidate["link"], candidate["try_id"]) == ("time_and_endpoint", verdict.try_row_id)
+    incident = client.get(f"/incidents/{verdict.incident_id}/").content.decode()
+    assert 'class="exact timed"' in incident and '<td class="less">time and endpoint</td>' in incident
+
+
+def test_an_incident_that_hit_nobody_gives_its_reasons(client: Client) -> None:
+    incident = models.Incident.objects.get(tries=0)
+    text = client.get(f"/incidents/{incident.pk}/").content.decode()
+    assert "The monitor called orders3:9000 down at 09:28:51: Unable to connect." in text
+    assert "requests to vs_orders failed meanwhile; no try ended by it." in text
+
+
+def test_as_table_leads_to_the_same_facts(client: Client) -> None:
+    orders = models.Endpoint.objects.get(name=ORDERS)
+    pages = {
+        "/": "strip",
+        f"/endpoints/{orders.pk}/": "states",
+        f"/tries/{models.Try.objects.latest('id').pk}/": "rows",
+    }
+    for address, ident in pages.items():
+        text = client.get(address, {} if "tries" in address else RANGE).content.decode()
+        assert f'href="#{ident}">as table</a>' in text and f'id="{ident}"' in text
+    page = client.get("/", RANGE)
+    said = Counter[str]()
+    for _, cell in page.context["cells"]:
+        said.update({name: getattr(cell, name) for name in ("route", "service", "task", "unknown")})
+    assert said == {"route": 19, "service": 0, "task": 20, "unknown": 1}
+    text = client.get(f"/endpoints/{orders.pk}/", RANGE).content.decode()
+    assert 'href="#latency">as table</a>' in text and 'id="latency"' in text
+    assert "Unable to connect" in text[text.index('id="states"') :]
 
 
 PAGES = ["/", "/now/", "/incidents/", "/tries/", "/dags/", "/endpoints/", "/requests/", "/health-events/", "/audit/",
