@@ -51,7 +51,8 @@ def test_time_is_split_by_endpoint_and_a_part_without_time_is_left_out() -> None
 def test_a_click_leads_to_the_tries_behind_the_point() -> None:
     dag: Any = SimpleNamespace(dag_id="a&b", airflow="lab1")
     for trace in charts.durations(SERIES, dag)["data"] + charts.where(SERIES, dag)["data"]:
-        assert trace["customdata"][0] == "/tries/?from=2026-11-22T09%3A00%3A00Z&to=2026-11-22T09%3A01%3A00Z&dag=a%26b&airflow=lab1"
+        window = "from=2026-11-22T09%3A00%3A00Z&to=2026-11-22T09%3A01%3A00Z"
+        assert trace["customdata"][0] == f"/tries/?{window}&dag=a%26b&airflow=lab1"
         assert len(trace["customdata"]) == len(trace["x"]) == len(trace["y"])
 
 
