@@ -93,14 +93,9 @@ def _rows_of(slug: str, page: Any) -> tuple[type, list[Any]]:
     """The rows that are the CSV of a single thing."""
     if slug == "dags":
         return RunRow, list(page.runs)
-    return (
-        (MemberAnswers, list(page.answers))
-        if slug == "endpoints"
-        else (
-            RequestRow,
-            [*page.requests, *getattr(page, "candidates", ())],
-        )
-    )
+    if slug == "endpoints":
+        return MemberAnswers, list(page.answers)
+    return RequestRow, [*page.requests, *getattr(page, "candidates", ())]
 
 
 def _meta(asked: Filter, count: int) -> Meta:
