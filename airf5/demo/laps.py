@@ -89,6 +89,11 @@ def with_lap(state: State, now: datetime) -> State:
     return State(state.epoch, (*state.laps, start)[-KEPT_LAPS:])
 
 
+def told(home: Path) -> bool:
+    """Whether a demo runs, or ran, in this home: elsewhere there is nothing to break."""
+    return _file(home).is_file()
+
+
 def load(home: Path, now: datetime) -> State:
     """The state as its file says it; without one (or with a broken one) the demo begins now."""
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
@@ -30,7 +30,7 @@ FAULTS = (
 def page(request: HttpRequest) -> HttpResponse:
     """Say what the demo is, what comes next, and offer the button."""
     now = datetime.now(UTC)
-    state = laps.load(Path(settings.AIRF5_HOME), now)
+    state = laps.load(_home(), now)
     running = laps.running_lap(state, now + timedelta(seconds=1))  # a lap starts on the next whole second
     context = {
         "running_since": running,
@@ -48,8 +48,16 @@ def page(request: HttpRequest) -> HttpResponse:
 def start(request: HttpRequest) -> HttpResponse:
     """Start a lap; while one is running nothing happens."""
     now = datetime.now(UTC)
-    home = Path(settings.AIRF5_HOME)
+    home = _home()
     before = laps.load(home, now)
     if laps.start_lap(home, now).laps != before.laps:
         audit.record(request.user.get_username(), "start_demo_lap", "demo")
     return redirect("demo:page")
+
+
+def _home() -> Path:
+    """Where the demo's state lies; without a demo there is no such page, and no button without effect."""
+    home = Path(settings.AIRF5_HOME)
+    if not laps.told(home):
+        raise Http404("No demo runs here.")
+    return home
