@@ -33,8 +33,10 @@ class Command(BaseCommand):
 
 
 def _airflows(name: str) -> list[Airflow]:
-    """The Airflow of that name, or those of the capture of that name."""
-    named = list(Airflow.objects.filter(name=name)) or list(Airflow.objects.filter(feeds__capture=name).distinct())
+    """The Airflow of that name, those of the capture of that name, or those that captures know by that name."""
+    by_capture = Airflow.objects.filter(feeds__capture=name).distinct()
+    inside = Airflow.objects.filter(name__endswith=f"/{name}")
+    named = list(Airflow.objects.filter(name=name)) or list(by_capture) or list(inside)
     if not named:
         known = ", ".join(Airflow.objects.order_by("name").values_list("name", flat=True)) or "none"
         raise CommandError(f"there is no Airflow named {name!r}; known: {known}", returncode=2)
