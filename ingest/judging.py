@@ -94,10 +94,11 @@ def _judge(
     found = facts_of(airflow, scope, tries, slow, medians)
     marks = Watermarks(airflow, scope)
     rows, proofs = [], {}
+    places = Places()
     for t, facts in zip(tries, found, strict=True):
         finding = judge(facts)
         waiting = marks.waiting_for(t, bool(bad.own_bad(facts) or facts.candidates))
-        rows.append(_verdict(t, facts, finding, waiting, now))
+        rows.append(_verdict(t, facts, finding, waiting, now, places))
         proofs[t.pk] = finding.proofs
     _save(rows, proofs, now)
     final = [v.try_row_id for v in rows if v.status == Verdict.Status.FINAL]
@@ -128,7 +129,7 @@ class Watermarks:
         return out
 
 
-def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: datetime) -> Verdict:
+def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: datetime, places: Places) -> Verdict:
     request = finding.request
     endpoint_id = request.endpoint_id if request else None
     return Verdict(
@@ -145,7 +146,7 @@ def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: da
         route_acquitted=finding.acquitted,
         confidence=finding.confidence,
         endpoint_id=endpoint_id,
-        **_places(endpoint_id, finding),
+        **places.of(endpoint_id, finding),
         links=_links(facts, finding),
         candidates=finding.candidates,
         bad_at=request.at if request else None,
@@ -158,17 +159,35 @@ def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: da
     )
 
 
-def _places(endpoint_id: int | None, finding: Finding) -> dict[str, Any]:
-    """The F5 pool and member rows that the finding names."""
-    if endpoint_id is None or finding.request is None:
-        return {"f5_pool": None, "member": None}
-    group = Endpoint.objects.values_list("group_id", flat=True).get(pk=endpoint_id)
-    pool = F5Pool.objects.filter(group=group, name=finding.request.f5_pool).first()
-    name = finding.component if finding.component_kind == "member" else finding.request.member
-    return {
-        "f5_pool": pool,
-        "member": Member.objects.filter(f5_pool=pool, name=name).first() if pool and name else None,
-    }
+class Places:
+    """The F5 pool and member rows that findings name; each name is asked for once a batch."""
+
+    def __init__(self) -> None:
+        self._groups: dict[int, int] = {}
+        self._pools: dict[tuple[int, str], F5Pool | None] = {}
+        self._members: dict[tuple[int, str], Member | None] = {}
+
+    def of(self, endpoint_id: int | None, finding: Finding) -> dict[str, Any]:
+        """The columns of a verdict that point at them."""
+        if endpoint_id is None or finding.request is None:
+            return {"f5_pool": None, "member": None}
+        pool = self._pool(endpoint_id, finding.request.f5_pool)
+        name = finding.component if finding.component_kind == "member" else finding.request.member
+        return {"f5_pool": pool, "member": self._member(pool, name) if pool and name else None}
+
+    def _pool(self, endpoint_id: int, name: str) -> F5Pool | None:
+        if endpoint_id not in self._groups:
+            self._groups[endpoint_id] = Endpoint.objects.values_list("group_id", flat=True).get(pk=endpoint_id)
+        key = self._groups[endpoint_id], name
+        if key not in self._pools:
+            self._pools[key] = F5Pool.objects.filter(group=key[0], name=name).first()
+        return self._pools[key]
+
+    def _member(self, pool: F5Pool, name: str) -> Member | None:
+        key = pool.pk, name
+        if key not in self._members:
+            self._members[key] = Member.objects.filter(f5_pool=pool, name=name).first()
+        return self._members[key]
 
 
 def _links(facts: Facts, finding: Finding) -> dict[str, int]:
