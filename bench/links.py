@@ -19,10 +19,10 @@ SPAN_S = 86_000
 REQUESTS_PER_TRY = 20
 FILL = """
 INSERT INTO ingest_request (line_id, ts, response_us, bytes, endpoint_id, f5_pool_id, member_id, client_id, path_id,
-                            agent_id, client_port, status, outcome, link, suspect, method)
+                            agent_id, status, outcome, link, method)
 SELECT i, %s + i * interval '1 second' * %s / %s, 20000, 1000, 1 + i %% 20, 1 + i %% 20,
        4 * (i %% 20) + i / 20 %% 4 + 1, i %% 60, 1, 1,
-       4000, 200, CASE WHEN i %% 50 = 7 THEN 3 ELSE 0 END, 0, false, 'GET'
+       200, CASE WHEN i %% 50 = 7 THEN 3 ELSE 0 END, 0, 1
 FROM generate_series(1, %s) AS i
 """
 

@@ -93,12 +93,34 @@ def outcome(status: int | None, response_us: int | None, answered: bool = True) 
 class Link(IntEnum):
     """How we know that a request belongs to a try, from certain to weak (DESIGN section 3)."""
 
+    SUSPECT = -1  # the line may be forged: nothing is believed that it says of a try
     NONE = 0
     UUID = 1
     HEADER = 2
     RUN_AND_TIME = 3
     CLIENT_AND_ENDPOINT = 4
     TIME_AND_ENDPOINT = 5
+
+
+# Stored as the place in this row, counted from 1; 0 for any other word, which the kept line still shows.
+METHODS = (
+    *("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "PROPFIND", "PROPPATCH", "MKCOL"),
+    *("COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "REPORT", "PURGE", "QUERY"),
+)
+_METHOD_CODES = {name: place for place, name in enumerate(METHODS, 1)}
+
+
+def method_code(name: str) -> int:
+    """The number an HTTP method is stored by."""
+    return _METHOD_CODES.get(name, 0)
+
+
+def method_name(code: int) -> str:
+    """The HTTP method of this number; "other" for one that is not in METHODS."""
+    return METHODS[code - 1] if 0 < code <= len(METHODS) else "other"
+
+
+MOST_STORED = 2**31 - 1  # response times (35 minutes) and sizes (2 GiB) at or above it are stored as it
 
 
 @dataclass(frozen=True, slots=True)

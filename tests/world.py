@@ -66,7 +66,7 @@ def a_request(
         key = models.TryKey.objects.get_or_create(key=f"try {of.pk}", defaults={"try_row": of})[0]
         changes = {"try_key_id": key.pk, "link": Link.UUID, **changes}
     facts: dict[str, Any] = {
-        "line_id": next(_numbers), "f5_pool_id": endpoint.f5_pool_id, "member_id": None, "method": "GET", "status": 200,
+        "line_id": next(_numbers), "f5_pool_id": endpoint.f5_pool_id, "member_id": None, "method": 1, "status": 200,
         "client_id": models.Client.objects.get_or_create(address="10.0.0.7")[0].pk, "outcome": Outcome.OK,
         "path_id": models.Path.objects.get_or_create(template="/orders")[0].pk, "link": Link.NONE,
         "response_us": 20_000,

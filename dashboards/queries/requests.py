@@ -16,7 +16,7 @@ from dashboards.queries.database import reading
 from dashboards.queries.rows import Page, RequestRow
 from dashboards.words import EXACT
 from ingest import models
-from ingest.records import Link, Outcome
+from ingest.records import Link, Outcome, method_name
 
 FIRST_SLICE = timedelta(minutes=5)
 WIDEST_SLICE = timedelta(days=1)
@@ -146,7 +146,7 @@ def _names(model: Any, column: str, found: Sequence[Any], by: str) -> dict[int, 
 
 
 def _details(found: Sequence[Any]) -> dict[int, Any]:
-    bad = [one.line_id for one in found if one.outcome != Outcome.OK]
+    bad = [one.line_id for one in found if one.outcome != Outcome.OK or one.link == Link.SUSPECT]
     if not bad:
         return {}
     times = [one.ts for one in found]
@@ -167,10 +167,10 @@ def _row(one: Any, names: dict[str, dict[int, str]], detail: Any, of: dict[str, 
         endpoint=names["endpoint"].get(one.endpoint_id, f"endpoint {one.endpoint_id}"),
         f5_pool=names["f5_pool"].get(one.f5_pool_id, ""), member_id=one.member_id,
         member=names["member"].get(one.member_id, ""), client=names["client"].get(one.client_id, ""),
-        client_port=one.client_port, method=one.method,
+        client_port=detail.client_port if detail else None, method=method_name(one.method),
         path=detail.uri if detail else names["path"].get(one.path_id, ""), status=one.status,
         outcome=Outcome(one.outcome).name.lower(), took_us=one.response_us, bytes=one.bytes,
-        link=Link(one.link).name.lower(), suspect=one.suspect, **(of or {}),
+        link=Link(max(one.link, 0)).name.lower(), suspect=one.link == Link.SUSPECT, **(of or {}),
         host=detail.host if detail else "", correlation_id=detail.correlation_id if detail else "",
         raw=detail.raw if detail else "", device_group=names["group"].get(one.endpoint_id, ""),
     )  # fmt: skip

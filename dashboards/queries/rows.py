@@ -28,7 +28,7 @@ class RequestRow:
     member_id: int | None
     member: str  # "" no member was chosen, or it was not logged
     client: str
-    client_port: int | None
+    client_port: int | None  # kept where the outcome is not ok
     method: str
     path: str  # the whole URI where it is kept (outcome not ok), else the path with its variable parts replaced
     status: int | None

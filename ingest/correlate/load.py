@@ -50,13 +50,12 @@ def to_request(row: Sequence[Any], feeds: dict[int, str]) -> Request:
         us,
         size,
         link,
-        suspect,
         raw,
     ) = row
     return Request(
         line_id=line_id, at=at, endpoint_id=endpoint_id, endpoint=endpoint, f5_pool=pool, member=member, client=client,
-        client_port=port, method=method, path=path, uri=uri, status=status, outcome=records.Outcome(outcome), response_us=us,
-        bytes=size, link=records.Link(link), suspect=suspect, raw=raw, feed=feeds.get(line_id >> LINE_BITS, ""),
+        client_port=port, method=records.method_name(method), path=path, uri=uri, status=status, outcome=records.Outcome(outcome), response_us=us,
+        bytes=size, link=records.Link(max(link, 0)), suspect=link == records.Link.SUSPECT, raw=raw, feed=feeds.get(line_id >> LINE_BITS, ""),
     )  # fmt: skip
 
 

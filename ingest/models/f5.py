@@ -9,6 +9,8 @@ from __future__ import annotations
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
+from ingest.records import method_name
+
 
 class DeviceGroup(models.Model):
     """An HA pair or cluster; endpoints and pools belong to it."""
@@ -126,21 +128,19 @@ class Request(models.Model):
     client_id = models.IntegerField()
     path_id = models.IntegerField()
     agent_id = models.IntegerField()
-    client_port = models.IntegerField(null=True)
-    method = models.CharField(max_length=10)
+    method = models.SmallIntegerField(help_text="records.METHODS")
     status = models.SmallIntegerField(null=True)
     outcome = models.SmallIntegerField(help_text="records.Outcome")
-    link = models.SmallIntegerField(help_text="records.Link: 1 or 2 where try_key_id is set")
-    suspect = models.BooleanField(default=False)
-    response_us = models.BigIntegerField(null=True)
-    bytes = models.BigIntegerField(null=True)
+    link = models.SmallIntegerField(help_text="records.Link: 1 or 2 where try_key_id is set, -1 a suspect line")
+    response_us = models.IntegerField(null=True, help_text="records.MOST_STORED: that long or longer")
+    bytes = models.IntegerField(null=True, help_text="records.MOST_STORED: that many or more")
     try_key_id = models.BigIntegerField(null=True)
 
     class Meta:
         db_table = "ingest_request"
 
     def __str__(self) -> str:
-        return f"{self.method} {self.status}"
+        return f"{method_name(self.method)} {self.status}"
 
 
 class RequestDetail(models.Model):
@@ -150,6 +150,7 @@ class RequestDetail(models.Model):
     response_line_id = models.BigIntegerField(null=True)
     ts = models.DateTimeField()
     endpoint_id = models.IntegerField()
+    client_port = models.IntegerField(null=True)
     uri = models.TextField()
     host = models.TextField()
     correlation_id = models.TextField()

@@ -5,8 +5,9 @@ WITH late AS (
     SELECT h.id, h.line_id, h.raw, given_up.line_id AS request_line_id, given_up.ts
     FROM ingest_requesthalf h
     CROSS JOIN LATERAL (
-        SELECT r.line_id, r.ts, r.client_id, r.client_port, r.method
+        SELECT r.line_id, r.ts, r.client_id, r.method, d.client_port
         FROM ingest_request r
+        JOIN ingest_request_detail d ON d.line_id = r.line_id AND d.ts = r.ts
         WHERE r.endpoint_id = h.endpoint_id AND r.ts = h.ts AND r.outcome > 0 AND r.outcome = 4
         OFFSET 0
     ) AS given_up
@@ -15,7 +16,7 @@ WITH late AS (
       AND h.line ->> 0 = 'response'
       AND c.address = h.line ->> 7
       AND given_up.client_port IS NOT DISTINCT FROM (h.line ->> 8)::int
-      AND given_up.method = left(h.line ->> 15, 10)
+      AND given_up.method = coalesce(array_position(%(methods)s::text[], h.line ->> 15), 0)
     FOR UPDATE OF h SKIP LOCKED
 ),
 noted AS (

@@ -3,7 +3,7 @@
 -- which choose the partitions once instead of per window. Needs the partial index on request (endpoint, ts)
 -- WHERE outcome > 0; OFFSET 0 keeps the planner from turning the look-ups into one big join.
 SELECT w.window_id, r.line_id, r.ts, r.endpoint_id, r.f5_pool_id, r.member_id, r.client_id, r.try_key_id, r.link,
-       r.outcome, r.status, r.response_us, r.suspect
+       r.outcome, r.status, r.response_us
 FROM unnest(%(windows)s::bigint[], %(endpoints)s::int[], %(froms)s::timestamptz[], %(tos)s::timestamptz[])
      AS w(window_id, endpoint_id, from_ts, to_ts)
 CROSS JOIN LATERAL (

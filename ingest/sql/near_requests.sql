@@ -4,8 +4,8 @@ SELECT w.id, q.*
 FROM unnest(%(ids)s::int[], %(endpoints)s::int[], %(froms)s::timestamptz[], %(tos)s::timestamptz[]) AS w(id, endpoint_id, lo, hi)
 CROSS JOIN LATERAL (
     SELECT r.line_id, r.ts, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
-           r.client_port, r.method, t.template, coalesce(d.uri, t.template), r.status, r.outcome, r.response_us, r.bytes,
-           r.link, r.suspect, coalesce(d.raw, '')
+           d.client_port, r.method, t.template, coalesce(d.uri, t.template), r.status, r.outcome, r.response_us, r.bytes,
+           r.link, coalesce(d.raw, '')
     FROM (
         SELECT * FROM ingest_request
         WHERE endpoint_id = w.endpoint_id AND ts >= w.lo AND ts < w.hi

@@ -11,7 +11,7 @@ WITH runs AS (
     GROUP BY 1, 2, 3, 4
 )
 SELECT min(y.id), r.line_id, r.ts, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
-       r.client_port, r.method, t.template, d.uri, r.status, r.outcome, r.response_us, r.bytes, 3, r.suspect, d.raw
+       d.client_port, r.method, t.template, d.uri, r.status, r.outcome, r.response_us, r.bytes, CASE WHEN r.link < 0 THEN r.link ELSE 3 END, d.raw
 FROM traces x
 JOIN ingest_request_detail d ON d.trace_id = x.trace_id AND d.ts >= %(from)s AND d.ts < %(to)s
 JOIN ingest_request r ON r.line_id = d.line_id AND r.ts = d.ts AND r.endpoint_id = d.endpoint_id AND r.try_key_id IS NULL
@@ -22,7 +22,7 @@ JOIN ingest_path t ON t.id = r.path_id
 JOIN ingest_client c ON c.id = r.client_id
 LEFT JOIN ingest_f5pool p ON p.id = r.f5_pool_id
 LEFT JOIN ingest_member m ON m.id = r.member_id
-GROUP BY r.line_id, r.ts, r.endpoint_id, e.name, p.name, m.name, c.address, r.client_port, r.method, t.template, d.uri,
-         r.status, r.outcome, r.response_us, r.bytes, r.suspect, d.raw
+GROUP BY r.line_id, r.ts, r.endpoint_id, e.name, p.name, m.name, c.address, d.client_port, r.method, t.template, d.uri,
+         r.status, r.outcome, r.response_us, r.bytes, r.link, d.raw
 HAVING count(*) = 1 AND min(y.id) = ANY(%(tries)s)
 ORDER BY 1, r.ts, r.line_id

@@ -1,8 +1,8 @@
 -- Every request that is exactly some try's (UUID or header), with names and, where it is not plainly well, its own lines.
 -- Parameters: try ids, from, to. Needs the partial index on (try_key_id) and prunes days by ts.
 SELECT k.try_row_id, r.line_id, r.ts, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
-       r.client_port, r.method, t.template, coalesce(d.uri, t.template), r.status, r.outcome, r.response_us, r.bytes,
-       r.link, r.suspect, coalesce(d.raw, '')
+       d.client_port, r.method, t.template, coalesce(d.uri, t.template), r.status, r.outcome, r.response_us, r.bytes,
+       r.link, coalesce(d.raw, '')
 FROM ingest_trykey k
 JOIN ingest_request r ON r.try_key_id = k.id AND r.ts >= %(from)s AND r.ts < %(to)s
 JOIN ingest_endpoint e ON e.id = r.endpoint_id

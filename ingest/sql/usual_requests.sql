@@ -5,8 +5,8 @@ FROM unnest(%(ids)s::int[], %(endpoints)s::int[], %(paths)s::text[], %(froms)s::
      AS w(id, endpoint_id, template, lo, hi)
 CROSS JOIN LATERAL (
     SELECT r.line_id, r.ts, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
-           r.client_port, r.method, t.template, t.template, r.status, r.outcome, r.response_us, r.bytes,
-           r.link, r.suspect, ''
+           NULL, r.method, t.template, t.template, r.status, r.outcome, r.response_us, r.bytes,
+           r.link, ''
     FROM ingest_request r
     JOIN ingest_path t ON t.id = r.path_id AND t.template = w.template
     JOIN ingest_endpoint e ON e.id = r.endpoint_id

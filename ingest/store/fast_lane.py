@@ -29,7 +29,7 @@ Parse = Callable[[str], RequestLine | Reject]
 _LINES = re.compile(
     r'^(?:(?=[^"]{27} )[^ ]{27} [^ "]++ |[^ "]++ [^ "]++ )?airf5="1",kind="re(?:quest",(ts=".*)|sponse",'
     r'(ts="([0-9]{10})\.([0-9]{6})",(V"V",V"V",V"V",V"V",V"V",V)"(V",V)"([1-9][0-9]{0,4})",)'
-    r'(V"V",V"V",V"V",V"V",V)"(V",V)"([0-9]{1,15})",bytes="([0-9]{1,18})",'
+    r'(V"V",V"V",V"V",V"V",V)"(V",V)"([0-9]{1,15})",bytes="([0-9]{1,9})",'
     r'((V"V",V"V",V)"V",traceparent="(V)",(V"V",V)"V",(V"V",V)"(V)"))$|^.*$'.replace("V", '[^"]*+'),
     re.MULTILINE,
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, Protocol
 
+from ingest.records import method_code
 from ingest.store.names import Virtual
 from ingest.store.request_facts import Facts, facts_by_uri
 from ingest.store.rollups import Minutes
@@ -87,13 +88,13 @@ class Lane:
         """The days since 1970 that have rows."""
         return {int(second) // 86_400 for second in set(self._columns[Column.SECOND])}
 
-    def rows(self, batch: Ids, second: Mapping[int, str], method: Mapping[str, str]) -> Iterator[str]:
+    def rows(self, batch: Ids, second: Mapping[int, str]) -> Iterator[str]:
         """The rows of `ingest_request`, in the order of REQUEST_COLUMNS."""
         columns, checked, (places, client_ids, agent_ids) = self._columns, self._checked, batch.names
         seconds = {text: second[int(text)] for text in set(columns[Column.SECOND])}
         clients = {text: client_ids[client] for text, client in checked[Column.CLIENT].items()}
         agents = {text: agent_ids[agent] for text, agent in checked[Column.AGENT].items()}
-        ends = {text: f"{method[asked[0]]}\t0\tf\n" for text, asked in checked[Column.ASKED].items()}
+        ends = {text: f"{method_code(asked[0])}\t0\n" for text, asked in checked[Column.ASKED].items()}
         spots = {spot: f"{places[said[:6]].columns}\t{said[6]}" for spot, said in self._spots.items()}
         links = batch.links
         each = zip(
@@ -101,13 +102,13 @@ class Lane:
             *(columns[c] for c in (Column.SECOND, Column.FRACTION, Column.MICROS, Column.BYTES)),
             map(spots.__getitem__, zip(columns[Column.WHERE], columns[Column.SERVER], strict=True)),
             map(links.__getitem__, self._facts),
-            *(columns[c] for c in (Column.CLIENT, Column.AGENT, Column.PORT, Column.ASKED)),
+            *(columns[c] for c in (Column.CLIENT, Column.AGENT, Column.ASKED)),
             strict=True,
         )
         return (
             f"{line_id}\t{seconds[sec]}{fraction}+00\t{us}\t{size}\t{spot}\t{link}\t{clients[client]}\t{agents[agent]}\t"
-            f"{port}\t{ends[asked]}"
-            for line_id, sec, fraction, us, size, spot, link, client, agent, port, asked in each
+            f"{ends[asked]}"
+            for line_id, sec, fraction, us, size, spot, link, client, agent, asked in each
         )
 
     def count(self, batch: Ids) -> None:

@@ -95,7 +95,7 @@ def facts_of(line: RequestLine) -> Facts:
     """Path and link of a line, those of `link_key`: the UUID in the path beats the header, a suspect line has none."""
     found = _by_uri[line[17]]
     if line[23]:
-        return Facts(found.path, Link.NONE, None, False)
+        return Facts(found.path, Link.SUSPECT, None, False)
     return found if found.key is not None or not line[20] else _by_header[found.path, line[20]]
 
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from ingest.parsers.f5_request_log import trace_id
-from ingest.records import SLOW_US, outcome
+from ingest.records import MOST_STORED, SLOW_US, method_code, outcome
 from ingest.store import names
 from ingest.store.fast_rows import Lane
 from ingest.store.request_facts import Whole, facts_of
@@ -21,9 +21,11 @@ from ingest.store.rollups import Minutes
 
 REQUEST_COLUMNS = (
     "line_id, ts, response_us, bytes, endpoint_id, f5_pool_id, member_id, status, try_key_id, path_id, link,"
-    " client_id, agent_id, client_port, method, outcome, suspect"
+    " client_id, agent_id, method, outcome"
 )
-DETAIL_COLUMNS = "line_id, ts, response_line_id, endpoint_id, uri, host, correlation_id, trace_id, task, raw"
+DETAIL_COLUMNS = (
+    "line_id, ts, response_line_id, endpoint_id, client_port, uri, host, correlation_id, trace_id, task, raw"
+)
 BLOCK_ROWS = 2_000
 WORKERS_AGENT = "apache-airflow-task-sdk/"
 LONGEST_RAW = 64 << 10
@@ -33,19 +35,6 @@ _ESCAPES = str.maketrans(
     {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\v": "\\v", "\x00": ""}
 )
 null = "\\N"
-
-
-class _Methods(dict[str, str]):
-    """The client writes the method: cut to the column, escaped, and not kept beyond what is usual."""
-
-    def __missing__(self, method: str) -> str:
-        text = escape(method[:10].encode("utf-8", "replace").decode())
-        if len(self) < 1_000:
-            self[method] = text
-        return text
-
-
-_method = _Methods()
 
 
 class Messages(Protocol):
@@ -132,7 +121,7 @@ class Batch:
     def requests(self) -> Iterator[bytes]:
         """The rows of `ingest_request`, in blocks; also counts the minutes and gathers `bad`."""
         if self.lane is not None:
-            lane_rows = self.lane.rows(self, _second, _method)
+            lane_rows = self.lane.rows(self, _second)
             while block := "".join(islice(lane_rows, BLOCK_ROWS)):
                 yield block.encode()
             self.lane.count(self)
@@ -141,20 +130,18 @@ class Batch:
         places, clients, agents, seconds = self.places, self.clients, self.agents, _second
         minutes: defaultdict[tuple[int, int, int], list[int]] = self.minutes.times
         for whole, fact in zip(self.wholes, self.facts, strict=True):
-            (_, ts, _, name, ip, port, pool, client, client_port, server, server_port, _, status, us, size, method) = (
-                whole[1][:16]
-            )
+            _, ts, _, name, ip, port, pool, client, _, server, server_port, _, status, us, size, method = whole[1][:16]
             columns, endpoint_id, member_id, _ = places[name, ip, port, pool, server, server_port]
-            end = "0\tf\n"
+            end = "0\n"
             if status is None or us is None or status >= 400 or us >= SLOW_US or whole[1][23]:
                 end = self._not_plain(whole, endpoint_id, member_id)
             else:
                 minutes[endpoint_id, member_id, ts // 60_000_000].append(us)
             rows.append(
-                f"{whole[0]}\t{seconds[ts // 1_000_000]}{ts % 1_000_000:06d}+00\t{null if us is None else us}\t"
-                f"{null if size is None else size}\t{columns}\t{null if status is None else status}\t"
+                f"{whole[0]}\t{seconds[ts // 1_000_000]}{ts % 1_000_000:06d}+00\t{null if us is None else min(us, MOST_STORED)}\t"
+                f"{null if size is None else min(size, MOST_STORED)}\t{columns}\t{null if status is None else status}\t"
                 f"{links[fact]}\t{clients[client]}\t{agents[whole[1][22]]}\t"
-                f"{null if client_port is None else client_port}\t{_method[method]}\t{end}"
+                f"{method_code(method)}\t{end}"
             )
             if len(rows) >= BLOCK_ROWS:
                 yield "".join(rows).encode()
@@ -172,7 +159,7 @@ class Batch:
         if how > 0 or line.suspect:
             self.bad.append((whole, endpoint_id))
         self.minutes.count((endpoint_id, member_id, line.ts_us // 60_000_000), how, line.response_us)
-        return f"{int(how)}\t{'t' if line.suspect else 'f'}\n"
+        return f"{int(how)}\n"
 
     def details(self, raw: Messages) -> bytes:
         """The rows of `ingest_request_detail` of the bad requests; `raw` holds the messages of their lines."""
@@ -192,7 +179,8 @@ class Batch:
             line.task,
         )
         messages = "\\n".join(map(escape, "\n".join(raw[pk] for pk in ids)[:LONGEST_RAW].split("\n")))
-        start = f"{line_id}\t{timestamp(line.ts_us)}\t{null if response_id is None else response_id}\t{endpoint_id}\t"
+        port = null if line.client_port is None else line.client_port
+        start = f"{line_id}\t{timestamp(line.ts_us)}\t{null if response_id is None else response_id}\t{endpoint_id}\t{port}\t"
         return start + "\t".join(map(escape, texts)) + f"\t{messages}\n"
 
     def learned(self) -> tuple[dict[int, set[str]], set[int], dict[str, int]]:

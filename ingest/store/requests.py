@@ -25,7 +25,7 @@ from ingest.models import Device, Endpoint, Feed, RequestHalf
 from ingest.pairing import Half, Pair, Pairer
 from ingest.parsers.f5_header import clean, split_spool
 from ingest.parsers.f5_request_log import Template, parse, parse_with
-from ingest.records import Reject, RequestLine
+from ingest.records import METHODS, Reject, RequestLine
 from ingest.store import fast_lane, feeds, names, rollups
 from ingest.store.fast_rows import Lane
 from ingest.store.feeds import LONGEST_RAW, Rejected
@@ -328,6 +328,7 @@ def expire_halves(feed: Feed, watermark: datetime, idle_timeout: timedelta = IDL
         "close": close,
         "ended": watermark - GRACE,
         "idle": watermark - idle_timeout,
+        "methods": list(METHODS),
         "alone": watermark - ANSWER_ALONE if device.logs_requests else watermark + FUTURE * 3650,
     }
     with transaction.atomic(), connection.cursor() as cursor:

@@ -21,9 +21,9 @@ WINDOWS = 3_000
 
 FILL = """
 INSERT INTO ingest_request (line_id, ts, response_us, endpoint_id, f5_pool_id, member_id, client_id, path_id, agent_id,
-                            client_port, status, outcome, link, suspect, method, try_key_id)
-SELECT i, %s + i * interval '1 second', 20000, 1 + i %% 20, 1, i %% 80, i %% 60, 1, 1, 4000, 200,
-       CASE WHEN i %% 50 = 7 THEN 3 ELSE 0 END, 0, false, 'GET', CASE WHEN i %% 3 = 0 THEN i / 14 END
+                            status, outcome, link, method, try_key_id)
+SELECT i, %s + i * interval '1 second', 20000, 1 + i %% 20, 1, i %% 80, i %% 60, 1, 1, 200,
+       CASE WHEN i %% 50 = 7 THEN 3 ELSE 0 END, 0, 1, CASE WHEN i %% 3 = 0 THEN i / 14 END
 FROM generate_series(1, %s) AS i
 """
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from ingest import models
 from ingest.models import Request, RequestDetail, RequestHalf, RequestMinute
-from ingest.records import Link, Outcome
+from ingest.records import MOST_STORED, Link, Outcome
 from ingest.store import names, requests
 
 UUID = "01a2029d-9426-7d29-b589-7260bbf7b3fe"
@@ -52,7 +52,7 @@ def a_line(kind: str = "response", **fields: Any) -> bytes:
     } | fields
     answer = (
         f'server_ip="{get["server"]}",server_port="8080",snat_ip="",http_statcode="{get["status"]}",'
-        f'response_ms="{get["took"] // 1000}",response_us="{get["took"]}",bytes="512",'
+        f'response_ms="{get["took"] // 1000}",response_us="{get["took"]}",bytes="{get.get("size", 512)}",'
     )
     message = (
         f'airf5="1",kind="{kind}",ts="{int(at.timestamp())}.{at.microsecond:06d}",hostname="b1",'
@@ -158,11 +158,17 @@ def test_a_header_links_and_the_path_beats_it(feed: models.Feed) -> None:
     assert links == {Link.HEADER: other, Link.UUID: UUID}
 
 
+def test_what_no_column_holds_is_stored_as_the_most_it_holds(feed: models.Feed) -> None:
+    save(feed, *both(took=3_600_000_000, size=5_000_000_000))
+    row = Request.objects.get()
+    assert (row.response_us, row.bytes) == (MOST_STORED, MOST_STORED)
+
+
 def test_a_suspect_line_makes_no_link(feed: models.Feed) -> None:
     lines = both(uri=f'/execution/task-instances/{UUID}/run",task="dag=d;run=r;task=t;map=-1;try=1;ti={UUID}')
     save(feed, *lines)
     row = Request.objects.get()
-    assert (row.suspect, row.link, row.try_key_id) == (True, Link.NONE, None)
+    assert (row.link, row.try_key_id) == (Link.SUSPECT, None)
     assert RequestDetail.objects.exists()
 
 
