@@ -46,6 +46,7 @@ SECRET_KEY = SECRET_KEY or env.kept_secret(AIRF5_HOME / "secret_key")
 
 # Where do the bytes come from?
 AIRF5_SOURCES_FILE = env.text("AIRF5_SOURCES_FILE")
+AIRF5_SOURCES = env.text("AIRF5_SOURCES")
 AIRF5_SYSLOG_BIND = env.text("AIRF5_SYSLOG_BIND", "127.0.0.1")
 AIRF5_SYSLOG_PORT = env.number("AIRF5_SYSLOG_PORT", 5514, least=1, most=65535)
 

@@ -1,4 +1,4 @@
-"""The sources file: a JSON list of Airflows and devices becomes what `ingest.actions` is asked for.
+"""The sources file: a YAML or JSON list of Airflows and devices becomes what `ingest.actions` is asked for.
 
 `read` checks all of it and touches no database; `apply` changes what differs, all of it or nothing. An error is one
 sentence that names the entry and the field.
@@ -7,24 +7,26 @@ sentence that names the entry and the field.
 from __future__ import annotations
 
 import json
+import re
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+import yaml
 from django.db import transaction
 
-from ingest import actions, templates
+from ingest import actions, source_fields, templates
 from ingest.models import Feed
 from ingest.parsers.times import zone
 from ingest.receive import folder_of
+from ingest.source_fields import LONGEST_NAME, Field
 
 ACTOR = "sources file"
-LONGEST_NAME = 100
-LONGEST_OFFSET = timedelta(hours=14)
+LARGEST_FILE = 2**20
+_TABS = re.compile(r"(?m)^[ \t]*\t")  # JSON may be indented by tabs, YAML not
 Config = dict[str, Any]
 
 
@@ -52,21 +54,51 @@ class Told:
     what: str
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, which refuses a key that stands twice: the second would quietly win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands twice", key.start_mark)
+            seen.add(key.value if isinstance(key.value, str) else id(key))
+        return super().construct_mapping(node, deep)
+
+
 def read(file: Path, spool: Path) -> list[Source]:
     """The sources of this file. `spool` is where the receiver writes."""
     try:
-        entries = json.loads(file.read_text("utf-8"))
+        text = file.read_text("utf-8")
     except OSError as error:
         raise SourcesError(f"{file} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise SourcesError(f"{file} is not JSON: {error}.") from error
+        raise SourcesError(f"{file} is not UTF-8: {error}.") from error
+    return parse(text, str(file), spool)
+
+
+def parse(text: str, where: str, spool: Path) -> list[Source]:
+    """The sources of a YAML or JSON text; `where` it stands is named in errors."""
+    if len(text) > LARGEST_FILE:
+        raise SourcesError(f"{where} is longer than {LARGEST_FILE >> 20} MB.")
+    try:
+        entries = yaml.load(_TABS.sub(" ", text), _Loader)  # a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SourcesError(f"{where} is not YAML or JSON: {_one_line(error)}.") from error
     if not isinstance(entries, list):
-        raise SourcesError(f"{file} must hold a JSON list of sources, [ … ].")
+        raise SourcesError(f"{where} must hold a list of sources: entries that begin with -, or JSON's [ … ].")
     found: list[Source] = []
     taken: dict[tuple[str, str], str] = {}
     for number, entry in enumerate(entries, 1):
-        found += _entry(number, entry, spool, taken)
+        found += sources_of(f"Entry {number}", entry, spool, taken)
     return found
+
+
+def _one_line(error: Exception) -> str:
+    """What the parser says and where, without the text around it, which may hold a secret."""
+    mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+    place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+    return (problem or type(error).__name__) + place
 
 
 def apply(sources: Sequence[Source], *, check: bool = False) -> list[Told]:
@@ -89,25 +121,26 @@ def apply(sources: Sequence[Source], *, check: bool = False) -> list[Told]:
     return told
 
 
-def _entry(number: int, entry: Any, spool: Path, taken: dict[tuple[str, str], str]) -> list[Source]:
-    """The feeds of one entry."""
-    title = f"Entry {number}"
+def sources_of(title: str, entry: Any, spool: Path, taken: dict[tuple[str, str], str]) -> list[Source]:
+    """The feeds of one entry, which is called `title` in errors; `taken` holds what earlier entries claim."""
     if not isinstance(entry, dict):
-        raise SourcesError(f"{title} is no JSON object, {{ … }}.")
+        raise SourcesError(f"{title} is no object with fields.")
     kind, name = entry.get("kind"), entry.get("name")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise _wrong(title, "kind", kind, "must be " + " or ".join(f'"{one}"' for one in KINDS))
     if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
         raise _wrong(title, "name", name, f"must be a text of 1 to {LONGEST_NAME} characters")
     title = f"{title} ({kind} {name})"
-    checks, sources_of = KINDS[kind]
-    for field, value in entry.items():
-        if field not in checks:
-            raise SourcesError(f"{title}: there is no field {field}; known are {', '.join(checks)}.")
-        if problem := checks[field](value):
+    fields, maker = KINDS[kind]
+    known = {field.name: field for field in fields}
+    for name_of_field, value in entry.items():
+        if name_of_field not in known:
+            raise SourcesError(f"{title}: there is no field {name_of_field}; known are {', '.join(known)}.")
+        if problem := known[name_of_field].check(value):
             # what was written may be a secret
-            raise _wrong(title, field, None if field in actions.SECRETS else value, problem)
-    found = sources_of(title, name, entry, spool)
+            shown = None if known[name_of_field].control == "secret" else value
+            raise _wrong(title, name_of_field, shown, problem)
+    found = maker(title, name, entry, spool)
     for claim in [("name", f"{one.kind} {one.name}") for one in found] + [
         ("logs", path) for one in found for path in one.config.get("glob", ())
     ]:
@@ -122,7 +155,9 @@ def _airflow(title: str, name: str, entry: Mapping[str, Any], spool: Path) -> li
     if not entry.get("token") and not (entry.get("username") and entry.get("password")):
         raise _wrong(title, "token", None, "is missing, and so is a username with its password")
     config: Config = {"base_url": entry["url"]}
-    config |= {key: entry[key] for key in ("username", "password", "token", "options") if entry.get(key)}
+    config |= {
+        key: entry[key] for key in ("username", "password", "token", "allow", "through", "options") if entry.get(key)
+    }
     if "poll_seconds" in entry:
         config["poll_s"] = entry["poll_seconds"]
     return [Source(title, Feed.Kind.AIRFLOW_API, name, name, None, config)]
@@ -147,96 +182,14 @@ def _spool(entry: Mapping[str, Any], spool: Path) -> str:
     return str(spool / (entry["spool"] if entry.get("spool") else folder_of(entry["sender"])))
 
 
-# What may stand in a field: None, or what is wrong with it.
-
-
-def _text(value: Any) -> str | None:
-    return None if isinstance(value, str) and value.isprintable() else "must be a text"
-
-
-def _yes_or_no(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "must be true or false"
-
-
-def _address(value: Any) -> str | None:
-    problem = "must be an address such as https://airflow.example.com"
-    try:
-        parts = urlsplit(value) if isinstance(value, str) else urlsplit("")
-        fine = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        return problem
-    if parts.username or parts.password:
-        return "must not hold a user or a password: give username and password"
-    return None if fine and len(value) <= 300 else problem
-
-
-def _reference(value: Any) -> str | None:
-    kind, _, name = value.partition(":") if isinstance(value, str) else ("", "", "")
-    fine = (kind == "env" and name.isidentifier()) or (kind == "file" and name.startswith("/"))
-    return None if fine else "must be env:NAME or file:/path, which says where the secret stands"
-
-
-def _seconds(value: Any) -> str | None:
-    fine = isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= 3600
-    return None if fine else "must be a number of seconds from 1 to 3600"
-
-
-def _sender(value: Any) -> str | None:
-    try:
-        ip_address(value if isinstance(value, str) else "")
-    except ValueError:
-        return "must be an IP address"
-    return None
-
-
-def _offset(value: Any) -> str | None:
-    found = zone(value) if isinstance(value, str) else None
-    return None if found is not None and abs(found) <= LONGEST_OFFSET else 'must be an offset such as "+01:00"'
-
-
-def _template(value: Any) -> str | None:
-    try:
-        templates.compiled(templates.texts(value))
-    except templates.TemplateRefused as error:
-        return f"is refused: {str(error).rstrip('.')}"
-    return None
-
-
-def _folder(value: Any) -> str | None:
-    return (
-        None if isinstance(value, str) and value.startswith("/") and value.isprintable() else "must be an absolute path"
-    )
-
-
-def _options(value: Any) -> str | None:
-    known = ("verify", "proxy", "first_hours", "page_limit", "overlap_s", "most_details")
-    fine = isinstance(value, dict) and set(value) <= set(known)
-    if fine and value.get("proxy") is not None:
-        return _address(value["proxy"])
-    return None if fine else "must be an object with " + ", ".join(known)
-
-
-Check = Callable[[Any], str | None]
 Maker = Callable[[str, str, Mapping[str, Any], Path], list[Source]]
-KINDS: dict[str, tuple[dict[str, Check], Maker]] = {
-    "airflow": (
-        {
-            "kind": _text, "name": _text, "url": _address, "username": _text, "password": _reference,
-            "token": _reference, "poll_seconds": _seconds, "options": _options,
-        },
-        _airflow,
-    ),
-    "device": (
-        {
-            "kind": _text, "name": _text, "group": _text, "hostname": _text, "sender": _sender, "spool": _text,
-            "utc_offset": _offset, "makes_own_errors": _yes_or_no, "logs_requests": _yes_or_no,
-            "template": _template, "folder": _folder,
-        },
-        _device,
-    ),
-}  # fmt: skip
+KINDS: dict[str, tuple[Sequence[Field], Maker]] = {
+    "airflow": (source_fields.AIRFLOW, _airflow),
+    "device": (source_fields.DEVICE, _device),
+}
 
 
 def _wrong(title: str, field: str, value: Any, problem: str) -> SourcesError:
-    shown = f" {json.dumps(value, ensure_ascii=False)[:200]}" if value is not None else ""
-    return SourcesError(f"{title}: {field}{shown} {problem}.")
+    plain = isinstance(value, str | int | float)
+    words = json.dumps(value, ensure_ascii=False)[:200] if plain else reprlib.repr(value)  # aliases may nest deeply
+    return SourcesError(f"{title}: {field}{f' {words}' if value is not None else ''} {problem}.")

@@ -82,7 +82,7 @@ def test_check_changes_nothing(sources: Any) -> None:
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ("prod", r"Entry 2 is no JSON object"),
+        ("prod", r"Entry 2 is no object with fields"),
         ({"name": "x"}, r'Entry 2: kind must be "airflow" or "device"'),
         ({"kind": "device"}, r"Entry 2: name must be a text"),
         (AIRFLOW, r"Entry 2 \(airflow prod\): Entry 1 \(airflow prod\) has the same name"),
@@ -119,7 +119,15 @@ def test_what_the_database_refuses_undoes_all_of_it(sources: Any) -> None:
     assert Feed.objects.count() == 1
 
 
-@pytest.mark.parametrize(("text", "sentence"), [("{", "is not JSON"), ("{}", "must hold a JSON list")])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "is not YAML or JSON: .*line 1"),
+        ("{}", "must hold a list of sources"),
+        ("- kind: device\n  name: a\n  kind: airflow\n", "'kind' stands twice .line 3, column 3"),
+        ("- !!python/object/apply:os.system [ls]", "is not YAML or JSON: could not determine a constructor"),
+    ],
+)
 def test_a_file_that_is_no_list_is_refused(sources: Any, text: str, sentence: str) -> None:
     with pytest.raises(CommandError, match=sentence):
         sources(text=text)
@@ -131,3 +139,59 @@ def test_without_a_file_there_is_nothing_to_do(tmp_path: Path) -> None:
     assert "AIRF5_SOURCES_FILE is not set" in out.getvalue()
     with pytest.raises(CommandError, match="cannot be read: No such file"):
         call_command("sources", str(tmp_path / "none.json"))
+
+
+YAML = """
+- &first
+  kind: airflow
+  name: prod
+  url: https://airflow.example.com
+  token: env:AIRFLOW_TOKEN
+  allow: [10.1.0.0/16, 2001:db8::/32]
+- <<: *first
+  name: stage
+- {kind: device, name: bigip-1, sender: 192.0.2.11, utc_offset: "-05:00"}
+"""
+
+
+def test_yaml_says_the_same_as_json(sources: Any) -> None:
+    sources(text=YAML)
+    assert Feed.objects.get(name="stage").config["allow"] == ["10.1.0.0/16", "2001:db8::/32"]
+    both = AIRFLOW | {"allow": ["10.1.0.0/16", "2001:db8::/32"]}
+    told = sources(both, both | {"name": "stage"}, DEVICE | {"utc_offset": "-05:00"})
+    assert "0 created or changed" in told
+
+
+def test_the_list_may_stand_in_the_environment(settings: Any) -> None:
+    settings.AIRF5_SOURCES = YAML
+    out = io.StringIO()
+    call_command("sources", stdout=out)
+    assert out.getvalue().endswith("AIRF5_SOURCES: 5 sources, 5 created or changed.\n")
+
+
+@pytest.mark.parametrize(
+    ("allow", "sentence"),
+    [
+        ("10.0.0.0/8", "must be a list of"),
+        ([], "must be a list of"),
+        (["10.0.0.1/8"], "has host bits set"),
+        (["prod"], "'prod' is none"),
+        ([7], "'7' is none"),
+    ],
+)
+def test_address_ranges_are_checked(sources: Any, allow: Any, sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        sources(AIRFLOW | {"allow": allow})
+
+
+def test_airf5s_own_secrets_are_no_password_of_a_source(sources: Any) -> None:
+    with pytest.raises(CommandError, match="must not name a variable that airf5 itself runs on"):
+        sources(AIRFLOW | {"token": "env:AIRF5_SECRET_KEY"})
+    sources(AIRFLOW | {"token": "env:AIRF5_SOURCE_PROD"})
+
+
+def test_aliases_that_nest_are_no_danger(sources: Any) -> None:
+    nested = ", ".join(f"&b{n} [{', '.join([f'*b{n - 1}'] * 9)}]" for n in range(1, 20))
+    with pytest.raises(CommandError, match=r"sender .* must be an IP address") as error:
+        sources(text=f"- {{kind: device, name: a, sender: [&b0 [x, x], {nested}]}}")
+    assert len(str(error.value)) < 1000

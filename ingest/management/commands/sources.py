@@ -1,4 +1,4 @@
-"""manage.py sources: make the sources as a JSON file lists them."""
+"""manage.py sources: make the sources as a YAML or JSON file lists them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ingest import source_file
 
 
 class Command(BaseCommand):
-    help = "Create and change the sources that a JSON file lists; what it does not list is left alone."
+    help = "Create and change the sources that a YAML or JSON file lists; what it does not list is left alone."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: AIRF5_SOURCES_FILE")
@@ -21,15 +21,18 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, file: Path | None, check: bool, **options: Any) -> None:
         file = file or (Path(settings.AIRF5_SOURCES_FILE) if settings.AIRF5_SOURCES_FILE else None)
-        if file is None:
-            self.stdout.write("There is no sources file: AIRF5_SOURCES_FILE is not set.")
+        spool, listed = Path(settings.AIRF5_SPOOL_DIR), settings.AIRF5_SOURCES
+        if file is None and not listed:
+            self.stdout.write("There is no sources file: AIRF5_SOURCES_FILE is not set, and nor is AIRF5_SOURCES.")
             return
+        where = str(file or "AIRF5_SOURCES")
         try:
-            told = source_file.apply(source_file.read(file, Path(settings.AIRF5_SPOOL_DIR)), check=check)
+            sources = source_file.read(file, spool) if file else source_file.parse(listed, where, spool)
+            told = source_file.apply(sources, check=check)
         except source_file.SourcesError as error:
             raise CommandError(str(error), returncode=2) from error
         for one in told:
             self.stdout.write(f"{one.name}: {'would be ' if check and one.what != 'unchanged' else ''}{one.what}")
         done = sum(one.what != "unchanged" for one in told)
         verb = "checked, nothing was changed" if check else f"{done} created or changed"
-        self.stdout.write(f"{file}: {len(told)} sources, {verb}.")
+        self.stdout.write(f"{where}: {len(told)} sources, {verb}.")
