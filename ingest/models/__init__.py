@@ -18,12 +18,14 @@ from .f5 import (
     RequestHour,
     RequestMinute,
 )
-from .feeds import Batch, Feed, Gap, Reject, Slot, SpoolFile
+from .feeds import Batch, Feed, Reject, Slot, SpoolFile
+from .ledger import CounterSample, FeedHour, Gap, Recount, SkewSample
+from .push import PolledState, PushBatch, PushToken
 from .verdicts import Evidence, Incident, IncidentNote, Verdict, VerdictHistory
 
 __all__ = [
-    "Agent", "Airflow", "AirflowPool", "Batch", "Client", "Connection", "Dag", "DagRun", "Device", "DeviceGroup",
-    "Endpoint", "Evidence", "F5Message", "F5Pool", "Feed", "Gap", "HealthEvent", "Incident", "IncidentNote", "Job",
-    "Member", "Path", "Reject", "Request", "RequestDetail", "RequestHalf", "RequestHour", "RequestMinute", "Slot",
-    "SpoolFile", "TaskLog", "Trace", "Try", "TryKey", "Verdict", "VerdictHistory",
+    "Agent", "Airflow", "AirflowPool", "Batch", "Client", "Connection", "CounterSample", "Dag", "DagRun", "Device",
+    "DeviceGroup", "Endpoint", "Evidence", "F5Message", "F5Pool", "Feed", "FeedHour", "Gap", "HealthEvent", "Incident",
+    "IncidentNote", "Job", "Member", "Path", "PolledState", "PushBatch", "PushToken", "Recount", "Reject", "Request", "RequestDetail", "RequestHalf",
+    "RequestHour", "RequestMinute", "SkewSample", "Slot", "SpoolFile", "TaskLog", "Trace", "Try", "TryKey", "Verdict", "VerdictHistory",
 ]  # fmt: skip

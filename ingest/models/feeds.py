@@ -1,4 +1,4 @@
-"""Where bytes come from: feeds with their lease and cursor, files, batches that add up, rejects, gaps, schedule slots."""
+"""Where bytes come from: feeds with their lease and cursor, files, batches that add up, rejects, schedule slots."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Feed(models.Model):
         F5_LTM = "f5_ltm", "F5 ltm log"
         F5_AUDIT = "f5_audit", "F5 audit log"
         F5_ICONTROL = "f5_icontrol", "F5 iControl snapshot"
+        F5_TELEMETRY = "f5_telemetry", "F5 Telemetry Streaming"
 
     class State(models.TextChoices):
         NEW = "new", "nothing asked yet"
@@ -68,6 +69,7 @@ class SpoolFile(models.Model):
     feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="files")
     path = models.TextField(help_text="where the file is now")
     fingerprint = models.CharField(max_length=64, help_text="of its first bytes: survives rename, not truncation")
+    tail = models.CharField(max_length=40, blank=True, default="", help_text="of the last bytes before the offset")
     inode = models.BigIntegerField(default=0)
     offset = models.BigIntegerField(default=0, help_text="everything before it is stored")
     size = models.BigIntegerField(default=0)
@@ -117,26 +119,10 @@ class Reject(models.Model):
     line_id = models.BigIntegerField(null=True)
     reason = models.CharField(max_length=300)
     raw = models.TextField()
+    tried_at = models.DateTimeField(null=True, blank=True, help_text="last read again, in vain")
 
     class Meta:
         indexes = (models.Index(fields=("feed", "-at")),)
-
-    def __str__(self) -> str:
-        return self.reason
-
-
-class Gap(models.Model):
-    """An interval for which a feed is known to be incomplete."""
-
-    feed = models.ForeignKey(Feed, on_delete=models.CASCADE, related_name="gaps")
-    start = models.DateTimeField()
-    end = models.DateTimeField(null=True)
-    reason = models.CharField(max_length=300)
-    missing = models.BigIntegerField(null=True, help_text="how many, if that is known")
-
-    class Meta:
-        constraints = (models.UniqueConstraint(fields=("feed", "start", "reason"), name="gap_once"),)
-        indexes = (models.Index(fields=("feed", "start")),)
 
     def __str__(self) -> str:
         return self.reason
