@@ -82,7 +82,7 @@ def source_of(feed: Feed) -> Source:
         username=str(config.get("username", "")),
         password=secret(config.get("password", "")),
         token=secret(config.get("token", "")),
-        options=config.get("options", {}),
+        options={**config.get("options", {}), "allow": config.get("allow", ())},
     )
 
 

@@ -191,5 +191,5 @@ KINDS: dict[str, tuple[Sequence[Field], Maker]] = {
 
 def _wrong(title: str, field: str, value: Any, problem: str) -> SourcesError:
     plain = isinstance(value, str | int | float)
-    words = json.dumps(value, ensure_ascii=False)[:200] if plain else reprlib.repr(value)  # aliases may nest deeply
+    words = json.dumps(value, ensure_ascii=False)[:200] if plain else reprlib.repr(value)[:200]  # aliases may nest deeply
     return SourcesError(f"{title}: {field}{f' {words}' if value is not None else ''} {problem}.")

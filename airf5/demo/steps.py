@@ -116,6 +116,7 @@ def register_sources(where: Places) -> None:
         "username": AIRFLOW_USER,
         "password": f"file:{where.airflow_password}",
         "poll_s": 5,
+        "allow": [f"{HOST}/32"],  # loopback is called only where a source lists it
         "options": {"first_hours": 2},
     }
     configure_source("airflow_api", f"{AIRFLOW} API", AIRFLOW, None, api, USER)

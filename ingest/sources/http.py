@@ -2,6 +2,7 @@
 
 SourceError                 something between us and a source went wrong
 ├── SourceUnavailable       not now: try again, after `retry_after_s` where the source said so
+│   └── NotJson             something answered, but no API: a login page, a proxy, another service
 └── SourceRefused           the source said no: only a person can change that (`status` tells how it said it)
 
 Every error is one sentence that says what happened and what to do; none ever holds a token or a password.
@@ -12,8 +13,9 @@ from __future__ import annotations
 import json
 import random
 import re
+import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,8 +24,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from ingest.sources import guard
+
 CONNECT_S, READ_S, TOTAL_S = 10.0, 30.0, 120.0
 LARGEST_BODY = 32 * 1024 * 1024
+LARGEST_PAGE = 1024 * 1024
 LONGEST_DETAIL = 200
 
 TRY_AGAIN = frozenset({408, 425, 429})
@@ -47,13 +52,17 @@ class SourceUnavailable(SourceError):
         self.retry_after_s = retry_after_s
 
 
+class NotJson(SourceUnavailable):
+    """What answered is no API: a login page, a proxy, another service."""
+
+
 class SourceRefused(SourceError):
     """The source answered no; asking again will not help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A JSON answer: the body, the server's clock (its Date header) and how long it took."""
+    """A JSON answer: the body, the server's clock (its Date header) and how long it took. A plain one's body is its text."""
 
     body: Any
     status: int
@@ -62,19 +71,29 @@ class Answer:
 
 
 def open_client(
-    base_url: str, *, verify: bool | str = True, proxy: str | None = None, transport: httpx.BaseTransport | None = None
+    base_url: str,
+    *,
+    allow: Sequence[str] = (),
+    verify: bool | str = True,
+    proxy: str | None = None,
+    transport: httpx.BaseTransport | None = None,
 ) -> httpx.Client:
-    """A client for one source. Redirects are not followed: they would carry credentials to another address."""
+    """A client for one source, which calls the address ranges `allow` only (ingest/sources/guard.py).
+
+    Redirects are not followed: they would carry credentials to another address. verify: True, False or a CA file.
+    """
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
     try:
+        trusted = ssl.create_default_context(cafile=verify) if isinstance(verify, str) else verify
+        if transport is None:
+            inner = httpx.HTTPTransport(verify=trusted, proxy=proxy, trust_env=False, limits=limits)
+            transport = guard.GuardedTransport(inner, allow, proxy)
         return httpx.Client(
             base_url=base_url,
             timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
             follow_redirects=False,
             trust_env=False,
-            verify=verify,
-            proxy=proxy,
             transport=transport,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             headers={"User-Agent": "airf5", "Accept": "application/json"},
         )
     except (httpx.InvalidURL, ValueError, OSError) as error:
@@ -90,13 +109,28 @@ def ask(
     body: Any = None,
     headers: Mapping[str, str] | None = None,
     largest: int = LARGEST_BODY,
+    plain: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Answer:
-    """One request, one JSON answer, or a SourceError that says why not."""
-    began = clock()
-    where = f"{client.base_url.host or 'the source'} {path}"
+    """One request, one JSON answer, or a SourceError that says why not. With `plain`, text/plain is an answer too."""
+    question = {"params": params, "json": body, "headers": headers}
+    response, raw, elapsed_s = _exchange(client, method, path, largest, clock, **question)
+    return _answer(response, raw, _where(client, path), elapsed_s, plain)
+
+
+def ask_page(client: httpx.Client, method: str, path: str, *, form: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """One request for a page that people see: (status, text), whatever the status. Cookies stay in the client."""
+    response, raw, _ = _exchange(client, method, path, LARGEST_PAGE, time.monotonic, data=form)
+    return response.status_code, raw.decode("utf-8", "replace")
+
+
+def _exchange(
+    client: httpx.Client, method: str, path: str, largest: int, clock: Callable[[], float], **question: Any
+) -> tuple[httpx.Response, bytes, float]:
+    """One request: the response, its body and how many seconds it took."""
+    began, where = clock(), _where(client, path)
     try:
-        with client.stream(method, path, params=params, json=body, headers=headers) as response:
+        with client.stream(method, path, **question) as response:
             raw = _read(response, largest, began, clock, where)
     except httpx.TimeoutException as error:
         raise SourceUnavailable(
@@ -106,7 +140,11 @@ def ask(
         raise SourceRefused(f"{client.base_url} is no HTTP address: write it as https://host:port.") from error
     except httpx.TransportError as error:
         raise _transport_error(where, error) from error
-    return _answer(response, raw, where, clock() - began)
+    return response, raw, clock() - began
+
+
+def _where(client: httpx.Client, path: str) -> str:
+    return f"{client.base_url.host or 'the source'} {path}"
 
 
 def back_off_s(attempt: int, seed: int, retry_after_s: float | None = None, longest_s: float = 300.0) -> float:
@@ -132,6 +170,8 @@ def retrying(
     for attempt in range(1, attempts + 1):
         try:
             return call()
+        except NotJson:
+            raise
         except SourceUnavailable as error:
             wait = back_off_s(attempt, seed, error.retry_after_s)
             if attempt == attempts or wait > patience_s:
@@ -180,20 +220,20 @@ def _read(response: httpx.Response, largest: int, began: float, clock: Callable[
     return b"".join(parts)
 
 
-def _answer(response: httpx.Response, raw: bytes, where: str, elapsed_s: float) -> Answer:
+def _answer(response: httpx.Response, raw: bytes, where: str, elapsed_s: float, plain: bool = False) -> Answer:
     server_time = http_date(response.headers.get("date"))
     kind = response.headers.get("content-type", "").lower()
     is_html = "html" in kind or raw[:200].lstrip().lower().startswith((b"<!doctype", b"<html"))
     if response.status_code >= 300:
         raise _status_error(response, raw, where, is_html)
+    if plain and kind.startswith("text/plain"):
+        return Answer(raw.decode("utf-8", "replace"), response.status_code, server_time, elapsed_s)
     if is_html:
-        raise SourceUnavailable(
+        raise NotJson(
             f"{where} answered an HTML page instead of JSON: is this the address of the API, or a login page before it?"
         )
     if kind and "json" not in kind:
-        raise SourceUnavailable(
-            f"{where} answered {kind.partition(';')[0]} instead of JSON: is this the API's address?"
-        )
+        raise NotJson(f"{where} answered {kind.partition(';')[0]} instead of JSON: is this the API's address?")
     try:
         return Answer(json.loads(raw), response.status_code, server_time, elapsed_s)
     except (ValueError, RecursionError) as error:
@@ -237,6 +277,8 @@ def _detail(raw: bytes) -> str:
 
 
 def _transport_error(where: str, error: httpx.TransportError) -> SourceError:
+    if isinstance(error, guard.Denied):
+        return SourceRefused(str(error))
     words = redact(str(error))[:LONGEST_DETAIL]
     if "CERTIFICATE_VERIFY_FAILED" in words:
         return SourceRefused(f"{where} shows a certificate that is not trusted: give the CA file of its issuer.")

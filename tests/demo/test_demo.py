@@ -141,10 +141,10 @@ def test_a_log_exists_when_its_try_is_over(told):
 def test_our_source_reads_it_as_the_real_thing(told, tmp_path):
     laps.begin(tmp_path, datetime.now(UTC) - timedelta(minutes=5))
     laps.start_lap(tmp_path, datetime.now(UTC) - timedelta(minutes=4))
-    server = ReplayServer(("127.0.0.1", 0), told, tmp_path, "airf5", "pw")
+    server = ReplayServer(("127.0.0.1", 0), told, tmp_path, "airf5", "pw", options={"allow": ["127.0.0.1/32"]})
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        source = Source("demo", f"http://127.0.0.1:{server.server_port}", "airf5", "pw")
+        source = Source("demo", f"http://127.0.0.1:{server.server_port}", "airf5", "pw", options={"allow": ["127.0.0.1/32"]})
         pages = list(airflow_api.read(source, None))
         kinds = Counter({page.kind: len(page.items) for page in pages if page.items})
         assert {"version", "health", "dags", "pools", "jobs", "connections", "event_logs"} <= set(kinds)
