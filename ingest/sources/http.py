@@ -68,6 +68,7 @@ class Answer:
     status: int
     server_time: datetime | None
     elapsed_s: float
+    size: int = 0  # bytes of the body
 
 
 def open_client(
@@ -235,7 +236,7 @@ def _answer(response: httpx.Response, raw: bytes, where: str, elapsed_s: float, 
     if kind and "json" not in kind:
         raise NotJson(f"{where} answered {kind.partition(';')[0]} instead of JSON: is this the API's address?")
     try:
-        return Answer(json.loads(raw), response.status_code, server_time, elapsed_s)
+        return Answer(json.loads(raw), response.status_code, server_time, elapsed_s, len(raw))
     except (ValueError, RecursionError) as error:
         raise SourceUnavailable(
             f"{where} answered JSON that is cut or broken ({len(raw)} bytes): something on the way ended it early."
