@@ -12,7 +12,7 @@ from django.db.models import F, Q
 
 from ingest import rawlines
 from ingest.correlate import facts_of, load
-from ingest.models import Airflow, Endpoint, Evidence, F5Pool, Feed, Member, Try, Verdict, VerdictHistory
+from ingest.models import Airflow, Endpoint, Evidence, F5Pool, Feed, Gap, Member, Try, Verdict, VerdictHistory
 from ingest.records import Link
 from ingest.rules import RULES_VERSION, bad, judge
 from ingest.rules.causes import CAUSES
@@ -111,6 +111,8 @@ class Watermarks:
     def __init__(self, airflow: Airflow, scope: str) -> None:
         self.airflow = list(airflow.feeds.filter(enabled=True))
         self.f5 = load.request_feeds(scope)
+        lasting = Gap.objects.filter(feed__in=self.f5, end=None).exclude(kind=Gap.Kind.OTHER)
+        self.lost_from = {feed_id: start for feed_id, start in lasting.values_list("feed_id", "start")}
 
     def waiting_for(self, t: Try, failed_call: bool) -> list[str]:
         """What has not arrived yet, in words; a closed feed has said all it will."""
@@ -124,6 +126,8 @@ class Watermarks:
             out.append("the task's log")
         until = t.end_at + (MONITOR_WAIT if failed_call else SETTLED)
         for feed in self.f5:
+            if feed.pk in self.lost_from and self.lost_from[feed.pk] < until:
+                continue  # what is lost will not arrive: the verdict says that it has no data
             if feed.state != Feed.State.CLOSED and (feed.complete_to is None or feed.complete_to < until):
                 out.append(f"{feed.name} up to {until:%H:%M:%S}")
         return out

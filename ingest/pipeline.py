@@ -14,19 +14,17 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from ingest import airflow_feed, incidents, judging, leases, partitions, snapshot_feed, templates
+from ingest import airflow_feed, incidents, judging, leases, ledger, partitions, snapshot_feed, templates
 from ingest.models import Airflow, Batch, Feed, Slot
 from ingest.sources import spool
 from ingest.sources.http import SourceRefused, SourceUnavailable, back_off_s
-from ingest.store import f5, feeds, requests, rollups
+from ingest.store import f5, feeds, requests, rollups, telemetry
 from ingest.store.bind import bind_forgotten
 from ingest.store.feeds import Counts
 
 log = logging.getLogger(__name__)
 
 TURN_S = 40.0  # a task ends well before its lease does and before a broker would hand it out again
-SETTLED = timedelta(seconds=5)  # lines of a device that talks come within this time
-SILENT = timedelta(seconds=120)  # after so long a silence nobody knows whether the stream still runs
 REFUSED_FOR = timedelta(minutes=2)
 KEEP_BATCHES = timedelta(days=30)
 KEEP_SLOTS = timedelta(days=2)
@@ -39,7 +37,9 @@ def ingest(feed: Feed, epoch: int) -> int:
         if feed.kind == Feed.Kind.AIRFLOW_API:
             return airflow_feed.read(feed, epoch, TURN_S)
         if feed.kind == Feed.Kind.F5_ICONTROL:
-            return snapshot_feed.read(feed, epoch)
+            read = snapshot_feed.read(feed, epoch)
+            ledger.reached(feed, timezone.now())
+            return read
         return read_spool(feed, epoch, TURN_S)
     except SourceRefused as error:
         _failed(feed, epoch, Feed.State.REFUSED, error.sentence, REFUSED_FOR)
@@ -73,7 +73,10 @@ def _store_chunk(feed: Feed, epoch: int, chunk: spool.Chunk) -> int:
         if chunk.lines:
             counts, last = _store_lines(feed, file_id, chunk, now)
             span = (chunk.start, chunk.file.offset)
-            feeds.save_batch(feed, counts, now, time.monotonic() - began, chunk.file.path, span)
+            batch = feeds.save_batch(feed, counts, now, time.monotonic() - began, chunk.file.path, span)
+            if not feed.capture:
+                ledger.heard(feed, chunk.lines, now)
+                ledger.note_rejects(feed, batch, counts.rejects)
             known |= _progress(feed, counts, last, now)
         feeds.save_file(feed, chunk.file)
         if feed.capture:  # it is told from outside how far a capture goes, and when it is closed
@@ -88,6 +91,8 @@ def _store_lines(feed: Feed, file_id: int, chunk: spool.Chunk, now: datetime) ->
     if feed.kind == Feed.Kind.F5_REQUEST:
         assert feed.device is not None
         return requests.save_lines(feed, feed.device, file_id, chunk.lines, templates.of(feed.config)), last
+    if feed.kind == Feed.Kind.F5_TELEMETRY:
+        return telemetry.save_lines(feed, file_id, chunk.lines, now, *_allowed(feed, now)), last
     lines = [feeds.as_line(file_id, offset, raw, now) for offset, raw in chunk.lines]
     return f5.save_lines(feed, lines, *_allowed(feed, now)), last
 
@@ -103,7 +108,8 @@ def _progress(feed: Feed, counts: Counts, last: datetime, now: datetime) -> dict
     """What the feed knows after these lines."""
     feed.last_row_at = max(filter(None, (feed.last_row_at, counts.newest_at)), default=None)
     feed.last_ok_at = now
-    feed.cursor = {"received_to": max(filter(None, (feed.cursor.get("received_to"), last.isoformat())))}
+    received = max(filter(None, (feed.cursor.get("received_to"), last.isoformat())))
+    feed.cursor = {**feed.cursor, "received_to": received}
     feed.complete_from = min(filter(None, (feed.complete_from, last)))
     names = ("last_row_at", "last_ok_at", "cursor", "complete_from")
     return {name: getattr(feed, name) for name in names}
@@ -114,20 +120,16 @@ def _at_the_end(feed: Feed, globs: Sequence[str]) -> dict[str, object]:
     now = timezone.now()
     problems = spool.unreadable(globs)
     known: dict[str, object] = {"message": "; ".join(problems)[:2000], "position_lag": 0}
+    upto, words, well = ledger.at_the_end(feed, globs, now)
+    known["cursor"] = feed.cursor
     if feed.kind in (Feed.Kind.F5_LTM, Feed.Kind.F5_AUDIT):
         return known | _as_its_request_log(feed, problems)
-    received = feed.cursor.get("received_to")
-    if not received:
+    if upto is None:
         return known
-    last = datetime.fromisoformat(received)
-    # A stream that talks is complete but for what is on its way; one that is silent may have stopped.
-    silent = now - last > SILENT
-    upto = last if silent else max(last, now - SETTLED)
     if feed.complete_to is None or upto > feed.complete_to:
         known["complete_to"] = feed.complete_to = upto
-    known["state"] = Feed.State.LATE if silent or problems else Feed.State.OK
-    if silent and not problems:
-        known["message"] = f"Nothing was received since {last:%Y-%m-%d %H:%M:%S} UTC."
+    known["state"] = Feed.State.OK if well and not problems else Feed.State.LATE
+    known["message"] = known["message"] or words
     return known
 
 
@@ -152,6 +154,7 @@ def _failed(feed: Feed, epoch: int, state: str, sentence: str, wait: timedelta) 
     Feed.objects.filter(pk=feed.pk, epoch=epoch).update(
         state=state, message=sentence, failures=feed.failures + 1, next_at=timezone.now() + wait
     )
+    ledger.unreachable(feed, sentence, timezone.now())
 
 
 def correlate(now: datetime, limit: int = JUDGE_AT_ONCE) -> int:
@@ -173,5 +176,7 @@ def housekeep(now: datetime) -> None:
     rollups.roll_hours(now)
     partitions.expire(now)
     partitions.summarise()
+    ledger.expire(now)
+    telemetry.forget(now)
     Batch.objects.filter(at__lt=now - KEEP_BATCHES, feed__capture="").delete()
     Slot.objects.filter(start__lt=now - KEEP_SLOTS).delete()

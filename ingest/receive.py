@@ -8,19 +8,21 @@ the senders back, and counts what UDP loses meanwhile; the counts are in `receiv
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import ipaddress
-import json
 import logging
 import os
 import re
 import signal
+import socket
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+from ingest.sources.receiver_report import Report, Status, udp_drops
+from ingest.streams import goes_on, kind_of
 
 log = logging.getLogger(__name__)
 
@@ -38,27 +40,6 @@ CUT = b" [cut]"
 # that begins with a status ("200 GET …") is no length.
 _COUNTED = re.compile(rb"([1-9][0-9]{0,7}) (?=<[0-9]|airf5=|event_source=|\{)")
 _MAYBE_COUNTED = re.compile(rb"[1-9][0-9]{0,7}( (<|a(i(r(f(5)?)?)?)?|e(v(e(n(t(_[a-z]*)?)?)?)?)?)?)?\Z")
-_AUDIT = re.compile(
-    rb"AUDIT|pam_audit|pam_bigip_authz|pam_unix|\bsshd\b|ssl_acc|ssl_req|restjavad|0107041[0-9]|0142000[0-9]"
-)
-
-
-@dataclass(slots=True)
-class Status:
-    """What the receiver has done so far; written beside the spool for the pages and `doctor`."""
-
-    started_at: str = ""
-    at: str = ""
-    received: int = 0
-    written: int = 0
-    cut: int = 0
-    dropped: int = 0
-    refused_connections: int = 0
-    refused_senders: int = 0
-    udp_dropped: int = 0
-    connections: int = 0
-    disk_full: bool = False
-    message: str = ""
 
 
 class Frames:
@@ -125,16 +106,6 @@ class Frames:
         return newline + 1
 
 
-def kind_of(message: bytes) -> str:
-    """The stream of a message, told by its beginning, where a client's text cannot stand."""
-    head = message[:400]
-    if head.startswith((b'airf5="', b"event_source=")) or b' airf5="' in head or b" event_source=" in head:
-        return "request"
-    if not head.startswith((b"<", b"{")):
-        return "request"  # syslog always has a priority; a request log sends its template and nothing else
-    return "audit" if _AUDIT.search(head) else "ltm"
-
-
 def visible(message: bytes) -> bytes:
     """The message on one line: line ends and NUL are shown, nothing is dropped."""
     message = message.rstrip(b"\r\n\x00")
@@ -173,7 +144,9 @@ class Spool:
         self.status = Status(started_at=_now())
         self.held = 0
         self._streams: dict[tuple[str, str], Stream] = {}
+        self._last: dict[str, str] = {}  # the stream of each sender's last message
         root.mkdir(parents=True, exist_ok=True)
+        self._report = Report(root, self.status)
         self._folders = {path.name for path in root.iterdir() if path.is_dir()}
 
     @property
@@ -181,22 +154,44 @@ class Spool:
         """True while no more should be read."""
         return self.held > MOST_HELD
 
-    def put(self, sender: str, messages: Iterable[tuple[bytes, bool]], *, lossy: bool = False) -> None:
-        """Take messages; `lossy` ones (UDP, which cannot be held back) are dropped while too much is held."""
+    def put(self, sender: str, messages: Iterable[tuple[bytes, bool]], *, lossy: bool = False) -> set[str]:
+        """Take messages, and say which kinds they were.
+
+        `lossy` ones (UDP, which cannot be held back) are dropped while too much is held.
+        """
+        kinds: set[str] = set()
         folder, stamp = folder_of(sender), _now().encode()
         shown = folder.replace("-", ":") if ":" in sender and "." not in folder else folder
         for message, cut in messages:
             self.status.received += 1
             self.status.cut += cut
-            if (lossy and self.full) or not self._admits(folder):
+            if not self._admits(folder):
                 self.status.dropped += 1
                 continue
+            if lossy:
+                self.status.sender(folder).udp += 1
+                if self.full:
+                    self.status.dropped += 1
+                    self.status.sender(folder).dropped += 1
+                    continue
             line = b"%s %s %s\n" % (stamp, shown.encode(), visible(message) + (CUT if cut else b""))
-            key = (folder, kind_of(message))
+            kind = kind_of(message)
+            if kind == "request" and goes_on(message):
+                kind = self._last.get(folder, kind)  # a further line goes where its first line went
+            self._last[folder] = kind
+            key = (folder, kind)
             if key not in self._streams:
                 self._streams[key] = Stream(self.root / folder / key[1])
+            kinds.add(key[1])
             self._streams[key].waiting.append(line)
             self.held += len(line)
+        return kinds
+
+    def opened(self, sender: str, kind: str, by: int) -> None:
+        """One connection more (or less) over which this sender has sent this kind of log."""
+        if (folder := folder_of(sender)) in self._folders:
+            open_ones = self.status.sender(folder).open
+            open_ones[kind] = open_ones.get(kind, 0) + by
 
     def flush(self) -> None:
         """Write what waits; what the disk does not take now stays for the next time."""
@@ -233,12 +228,8 @@ class Spool:
         self.report()
 
     def report(self) -> None:
-        """Write the counts where others can read them."""
-        self.status.at = _now()
-        part = self.root / "receiver.json.part"
-        with contextlib.suppress(OSError):
-            part.write_text(json.dumps(asdict(self.status)) + "\n")
-            part.replace(self.root / "receiver.json")
+        """Say where others can read it what was done and lost."""
+        self._report.write()
 
     def _admits(self, folder: str) -> bool:
         """A stranger may not fill the disk with directories."""
@@ -323,16 +314,21 @@ class Receiver:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        sender, frames = str(writer.get_extra_info("peername")[0]), Frames()
+        sender, frames, kinds = str(writer.get_extra_info("peername")[0]), Frames(), set[str]()
+        keep_alive(writer.get_extra_info("socket"))
         try:
             while data := await reader.read(READ):
-                self.spool.put(sender, frames.feed(data))
+                for kind in self.spool.put(sender, frames.feed(data)) - kinds:
+                    kinds.add(kind)
+                    self.spool.opened(sender, kind, 1)
                 while self.spool.full:
                     await asyncio.sleep(SYNC_S)
         except (OSError, asyncio.CancelledError):
             pass  # the sender is gone, or we end: what came counts
         finally:
             self.spool.put(sender, frames.rest())
+            for kind in kinds:
+                self.spool.opened(sender, kind, -1)
             self._tasks.discard(task)
             writer.close()
 
@@ -363,16 +359,12 @@ class Datagrams(asyncio.DatagramProtocol):
             self.spool.put(addr[0], [(data[:LONGEST_MESSAGE], len(data) > LONGEST_MESSAGE)], lossy=True)
 
 
-def udp_drops(port: int) -> int:
-    """What the kernel dropped because we did not read in time (0 where it does not say)."""
-    drops = 0
-    for name in ("/proc/net/udp", "/proc/net/udp6"):
-        with contextlib.suppress(OSError, ValueError, IndexError), open(name) as table:
-            for row in list(table)[1:]:
-                fields = row.split()
-                if int(fields[1].rpartition(":")[2], 16) == port:
-                    drops += int(fields[-1])
-    return drops
+def keep_alive(connection: socket.socket) -> None:
+    """A device that is gone without a word is noticed within a minute: an open connection then says that it is there."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
 async def serve(root: Path, host: str, port: int) -> None:

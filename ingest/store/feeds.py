@@ -131,9 +131,12 @@ def save_file(feed: models.Feed, file: spool.File) -> None:
 
 
 def note_gap(feed: models.Feed, start: datetime, end: datetime | None, reason: str, missing: int | None = None) -> None:
-    """An interval for which this feed is known to be incomplete."""
+    """An interval in which the device says itself that it held messages of this feed back."""
     models.Gap.objects.update_or_create(
-        feed=feed, start=start, reason=reason[:300], defaults={"end": end, "missing": missing}
+        feed=feed,
+        start=start,
+        reason=reason[:300],
+        defaults={"kind": models.Gap.Kind.THROTTLED, "end": end, "missing": missing},
     )
 
 
