@@ -44,6 +44,9 @@ if not SECRET_KEY and DATABASE_URL and not DEBUG:
     )
 SECRET_KEY = SECRET_KEY or env.kept_secret(AIRF5_HOME / "secret_key")
 
+# What seals the secrets of its sources? Empty: the keys in AIRF5_HOME/secret_keys, made when first needed (keyring.py).
+AIRF5_SECRET_KEYS = env.secret("AIRF5_SECRET_KEYS")
+
 # Where do the bytes come from?
 AIRF5_SOURCES_FILE = env.text("AIRF5_SOURCES_FILE")
 AIRF5_SOURCES = env.text("AIRF5_SOURCES")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from airf5.accounts import audit
-from ingest import templates
+from ingest import source_secrets, templates
 from ingest.models import (
     Airflow,
     Device,
@@ -27,7 +29,6 @@ from ingest.models import (
 )
 
 LONGEST_NOTE = 10_000
-SECRETS = ("password", "token")
 ABOUT_DEVICE = ("hostname", "utc_offset_s", "makes_own_errors", "logs_requests")
 SPOOLED = {
     Feed.Kind.F5_REQUEST: "request",
@@ -42,23 +43,35 @@ class Refused(ValueError):
 
 @transaction.atomic
 def configure_source(
-    kind: str, name: str, airflow: str | None, device: str | None, config: dict[str, Any], actor: str
+    kind: str,
+    name: str,
+    airflow: str | None,
+    device: str | None,
+    config: dict[str, Any],
+    actor: str,
+    secrets: Mapping[str, str] = MappingProxyType({}),
 ) -> Feed:
     """Create or change one feed, with the Airflow or the device it belongs to.
 
+    `secrets` are the texts to seal for the fields that `config` gives as `sealed:` (ingest/source_secrets.py).
+
     `config` of an Airflow: base_url, username, password or token (as env:NAME or file:/path), poll_s, options.
     Of an F5 log: glob (a pattern or several), and of a request log: template (a text or several). Of a snapshot:
-    folder. And of their device: group, hostname, utc_offset_s, makes_own_errors, logs_requests.
+    folder. Of what Telemetry Streaming pushes: glob, and token (where the token it shows stands) unless one is made
+    with `ingest.push.tokens`. And of their device: group, hostname, utc_offset_s, makes_own_errors, logs_requests.
     """
-    if kind not in (Feed.Kind.AIRFLOW_API, Feed.Kind.F5_ICONTROL, *SPOOLED):
+    if kind not in (Feed.Kind.AIRFLOW_API, Feed.Kind.F5_ICONTROL, Feed.Kind.F5_TELEMETRY, *SPOOLED):
         raise Refused(f"{kind} is no kind of source that can be configured.")
     old = Feed.objects.select_for_update().filter(name=name).first()
     if old is not None and old.kind != kind:
         raise Refused(f"{name} is another kind of source already.")
     told, config = config, dict(config)
     sides: dict[str, Any] = {}
+    try:
+        source_secrets.check(old, config, secrets)
+    except source_secrets.SecretRefused as error:
+        raise Refused(str(error)) from error
     if kind == Feed.Kind.AIRFLOW_API:
-        _check_secrets(old, config)
         sides["airflow"], _ = Airflow.objects.update_or_create(
             name=airflow or name, defaults={"url": str(config.get("base_url") or "")[:300]}
         )
@@ -68,6 +81,7 @@ def configure_source(
     feed, created = Feed.objects.update_or_create(
         name=name, defaults={"kind": kind, "config": config, "enabled": True, "next_at": None, "failures": 0, **sides}
     )
+    source_secrets.keep(feed, secrets, actor)
     verb = "create_source" if created else "change_source"
     audit.record(actor, verb, name, {"kind": kind, "config": told})  # secrets are references, never values
     return feed
@@ -115,16 +129,6 @@ def _check_template(kind: str, config: dict[str, Any]) -> None:
             raise Refused("Only a request log has a template.")
     except templates.TemplateRefused as error:
         raise Refused(str(error)) from error
-
-
-def _check_secrets(old: Feed | None, config: dict[str, Any]) -> None:
-    for name in SECRETS:
-        reference = str(config.get(name) or "")
-        if reference and not reference.startswith(("env:", "file:")):
-            raise Refused(f"Give the {name} as env:NAME or file:/path: a secret does not belong into the database.")
-    moved = old is not None and old.config.get("base_url") != config.get("base_url")
-    if moved and not any(config.get(name) for name in SECRETS):
-        raise Refused("The address changes: name the password or token again, so that it is not sent to a stranger.")
 
 
 def _device(name: str, config: dict[str, Any]) -> Device:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from ingest import leases
+from ingest import leases, source_secrets
 from ingest.models import Feed, Try
 from ingest.sources import airflow_api
 from ingest.sources.airflow_api import Page, TryKey, Wanted
 from ingest.sources.airflow_session import Source
-from ingest.sources.http import SourceRefused
 from ingest.store import airflow as store
 from ingest.store import feeds
 from ingest.store.tries import KEY_FIELDS
@@ -80,28 +77,10 @@ def source_of(feed: Feed) -> Source:
         name=feed.airflow.name if feed.airflow else feed.name,
         base_url=str(config.get("base_url", "")),
         username=str(config.get("username", "")),
-        password=secret(config.get("password", "")),
-        token=secret(config.get("token", "")),
+        password=source_secrets.of(feed, "password"),
+        token=source_secrets.of(feed, "token"),
         options={**config.get("options", {}), "allow": config.get("allow", ())},
     )
-
-
-def secret(reference: str) -> str:
-    """What `env:NAME` or `file:/path` refers to; a secret itself never stands in the database."""
-    if not reference:
-        return ""
-    kind, _, name = str(reference).partition(":")
-    if kind == "env":
-        if name not in os.environ:
-            raise SourceRefused(f"The environment variable {name} with the password or token is not set.")
-        return os.environ[name]
-    if kind == "file":
-        try:
-            return Path(name).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            sentence = f"The file {name} with the password or token cannot be read: {error.strerror}."
-            raise SourceRefused(sentence) from error
-    raise SourceRefused("A password or token is given as env:NAME or file:/path, not in clear.")
 
 
 def _store_page(turn: _Turn, page: Page) -> None:
