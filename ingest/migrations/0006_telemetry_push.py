@@ -10,6 +10,7 @@ KINDS = [
     ("f5_ltm", "F5 ltm log"),
     ("f5_audit", "F5 audit log"),
     ("f5_icontrol", "F5 iControl snapshot"),
+    ("f5_rest", "F5 iControl REST"),
     ("f5_telemetry", "F5 Telemetry Streaming"),
 ]
 

@@ -11,6 +11,8 @@ from django.db import models
 
 from ingest.records import method_name
 
+NOTHING = models.Value([], models.JSONField())  # ingest/sql/intern_endpoints.sql names no such column
+
 
 class DeviceGroup(models.Model):
     """An HA pair or cluster; endpoints and pools belong to it."""
@@ -34,6 +36,12 @@ class Device(models.Model):
     skew_us = models.BigIntegerField(null=True, help_text="device clock minus ours")
     skew_error_us = models.BigIntegerField(null=True)
     logs_requests = models.BooleanField(default=True, help_text="request lines as well as response lines")
+    version = models.CharField(max_length=40, blank=True, default="")
+    failover = models.CharField(max_length=40, blank=True, default="", help_text="active, standby, offline …")
+    about = models.JSONField(
+        default=dict, blank=True, help_text="what iControl tells of it: sync, units, groups, syslog"
+    )
+    told_at = models.DateTimeField(null=True, blank=True, help_text="when iControl REST told of it last")
 
     def __str__(self) -> str:
         return self.name
@@ -82,6 +90,14 @@ class Endpoint(models.Model):
     execution_api = models.BooleanField(default=False, help_text="Airflow's Task Execution API stands behind it")
     sees_http = models.BooleanField(default=True)
     logs_requests = models.BooleanField(default=True)
+    enabled = models.BooleanField(default=True, db_default=True)
+    profiles = models.JSONField(null=True, blank=True, help_text="[[name, kind, context]]; null: not told")
+    policies = models.JSONField(
+        default=list, db_default=NOTHING, blank=True, help_text="names of RoutingPolicy, kind policy"
+    )
+    rules = models.JSONField(
+        default=list, db_default=NOTHING, blank=True, help_text="names of RoutingPolicy, kind irule, in their order"
+    )
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("group", "name"), name="endpoint_once"),)

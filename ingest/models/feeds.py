@@ -20,6 +20,7 @@ class Feed(models.Model):
         F5_LTM = "f5_ltm", "F5 ltm log"
         F5_AUDIT = "f5_audit", "F5 audit log"
         F5_ICONTROL = "f5_icontrol", "F5 iControl snapshot"
+        F5_REST = "f5_rest", "F5 iControl REST"
         F5_TELEMETRY = "f5_telemetry", "F5 Telemetry Streaming"
 
     class State(models.TextChoices):
@@ -41,6 +42,9 @@ class Feed(models.Model):
     message = models.TextField(blank=True, default="", help_text="what went wrong last, in words")
     refusals = models.JSONField(
         default=list, blank=True, help_text="endpoints that are not allowed: [{endpoint, sentence}]"
+    )
+    footprint = models.JSONField(
+        default=dict, blank=True, help_text="what our asking costs the source: calls, bytes, seconds, token, back-off"
     )
     cursor = models.JSONField(default=dict, blank=True)
     epoch = models.BigIntegerField(default=0)
