@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, NamedTuple
 
+from ingest.device_records import Profile
+
 
 @dataclass(frozen=True, slots=True)
 class Reject:
@@ -302,3 +304,6 @@ class VirtualServer:
     hosts: tuple[str, ...] = ()
     sees_http: bool = True
     logs_requests: bool = True
+    profiles: tuple[Profile, ...] | None = None  # None: the answer does not tell them
+    policies: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()  # iRules, in their order

@@ -7,10 +7,11 @@ are absent when there is nothing, which is also what a role without rights gets.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from ingest.device_records import Profile
 from ingest.parsers import times
 from ingest.parsers.f5_request_fields import number
 from ingest.records import MemberState, VirtualServer
@@ -18,7 +19,8 @@ from ingest.records import MemberState, VirtualServer
 _DEEPEST = 40
 _HOSTS = re.compile(r"hosts: ?([^;\n]{1,1000})")
 _MONITOR = re.compile(r"/[^\s{}]{1,300}")
-_HTTP_PROFILE = ("http", "http2", "httprouter", "fasthttp")
+_PROFILE = re.compile(r"/profile/([a-z0-9-]{1,60})/")
+HTTP_PROFILES = ("http", "http2", "httprouter", "fasthttp")
 
 
 def text(value: Any) -> str:
@@ -38,7 +40,7 @@ def items(answer: Any) -> list[dict[str, Any]]:
     return [answer] if "fullPath" in answer or "name" in answer else []
 
 
-def _nested(node: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
+def nested(node: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
     """The `entries` of every nestedStats in the tree, and of the tree itself."""
     if depth > _DEEPEST or not isinstance(node, dict):
         return
@@ -47,15 +49,17 @@ def _nested(node: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
         yield entries
         for child in entries.values():
             if isinstance(child, dict):
-                yield from _nested(child.get("nestedStats"), depth + 1)
+                yield from nested(child.get("nestedStats"), depth + 1)
 
 
-def _described(entries: dict[str, Any], key: str) -> str:
+def described(entries: dict[str, Any], key: str) -> str:
+    """A text of the statistics."""
     value = entries.get(key)
     return text(value.get("description")) if isinstance(value, dict) else ""
 
 
-def _valued(entries: dict[str, Any], key: str) -> int | None:
+def valued(entries: dict[str, Any], key: str) -> int | None:
+    """A number of the statistics."""
     value = entries.get(key)
     found = value.get("value") if isinstance(value, dict) else None
     return found if isinstance(found, int) and not isinstance(found, bool) else None
@@ -64,20 +68,20 @@ def _valued(entries: dict[str, Any], key: str) -> int | None:
 def parse_pool_members_stats(answer: Any) -> list[MemberState]:
     """/mgmt/tm/ltm/pool/members/stats, or one pool's members' stats: what has nodeName and poolName is a member."""
     members = []
-    for entries in _nested(answer):
-        node, pool = _described(entries, "nodeName"), _described(entries, "poolName")
+    for entries in nested(answer):
+        node, pool = described(entries, "nodeName"), described(entries, "poolName")
         if not node or not pool:
             continue
-        port = _valued(entries, "port")
-        monitor = _described(entries, "monitorRule")
+        port = valued(entries, "port")
+        monitor = described(entries, "monitorRule")
         members.append(
             MemberState(
                 f5_pool=pool,
                 member=f"{node}:{port}" if port is not None else node,
-                address=_described(entries, "addr"),
+                address=described(entries, "addr"),
                 port=port,
-                state=_described(entries, "monitorStatus"),
-                session=_described(entries, "sessionStatus"),
+                state=described(entries, "monitorStatus"),
+                session=described(entries, "sessionStatus"),
                 monitor="" if monitor == "none" else first_monitor(monitor),
             )
         )
@@ -126,52 +130,86 @@ def split_port(name: str) -> tuple[str, int | None]:
     return (host, value) if host and value is not None else (plain, None)
 
 
-def parse_virtuals(answer: Any) -> list[VirtualServer]:
-    """/mgmt/tm/ltm/virtual?expandSubcollections=true."""
+def parse_virtuals(answer: Any, kinds: Mapping[str, str] | None = None) -> list[VirtualServer]:
+    """/mgmt/tm/ltm/virtual?expandSubcollections=true.
+
+    `kinds`: the type of profiles by full path, for versions whose answers do not tell it.
+    """
     found = []
     for row in items(answer):
         address, port = split_port(text(row.get("destination")))
-        sees_http, logs_requests = _profiles(row)
+        told = profiles(row, kinds or {})
+        # What the answer does not tell is believed until a log denies it.
+        sees_http = told is None or any(_is_http(one) for one in told)
         found.append(
             VirtualServer(
                 name=text(row.get("fullPath")) or text(row.get("name")),
                 address=address,
                 port=port,
-                f5_pool=text(row.get("pool")),
+                f5_pool=none(row, "pool"),
                 enabled="disabled" not in row,  # the state is a key, not a value
                 hosts=_hosts(text(row.get("description"))),
                 sees_http=sees_http,
-                logs_requests=logs_requests,
+                logs_requests=told is None or any(is_request_log(one) for one in told),
+                profiles=told,
+                policies=attached(row, "policies"),
+                rules=attached(row, "rules"),
             )
         )
     return found
 
 
-def _profiles(row: dict[str, Any]) -> tuple[bool, bool]:
-    """(sees HTTP, logs requests), from the profiles if the answer has them; else believed until a log denies it."""
-    reference = row.get("profilesReference")
-    profiles = reference.get("items") if isinstance(reference, dict) else row.get("profiles")
-    if isinstance(profiles, dict):
-        profiles = [{"name": key} for key in profiles]
-    if not isinstance(profiles, list):
-        return True, True
-    kinds = [_kind(profile) for profile in profiles if isinstance(profile, dict)]
-    return any(kind == "http" for kind in kinds), any(kind == "request-log" for kind in kinds)
+def none(row: Mapping[str, Any], name: str) -> str:
+    """A field as text; `none` is how some versions say that there is nothing."""
+    found = text(row.get(name))
+    return "" if found == "none" else found
 
 
-def _kind(profile: dict[str, Any]) -> str:
-    """A virtual server's list names profiles, not their types: the reference's URL tells the type where it is given."""
+def names(row: Mapping[str, Any]) -> str:
+    """The full path of an object."""
+    return text(row.get("fullPath")) or text(row.get("name"))
+
+
+def expanded(row: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """A subcollection that was expanded, or an old version's plain list."""
+    return items(row.get(f"{name}Reference")) or items(row.get(name))
+
+
+def attached(row: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Full paths of the policies (a subcollection) or rules (a list of paths) of a virtual server."""
+    listed = row.get(name)
+    if isinstance(listed, list) and all(isinstance(one, str) for one in listed):
+        return tuple(text(one) for one in listed)
+    return tuple(filter(None, (names(one) for one in expanded(row, name))))
+
+
+def profiles(row: Mapping[str, Any], kinds: Mapping[str, str]) -> tuple[Profile, ...] | None:
+    """The profiles of a virtual server; None where the answer does not tell them (they were not expanded)."""
+    reference, plain = row.get("profilesReference"), row.get("profiles")
+    if not (isinstance(reference, dict) and "items" in reference) and not isinstance(plain, (list, dict)):
+        return None
+    rows = [{"name": name} for name in plain] if isinstance(plain, dict) else expanded(row, "profiles")
+    return tuple(Profile(names(one), _kind(one, kinds), text(one.get("context"))) for one in rows if names(one))
+
+
+def _kind(profile: Mapping[str, Any], kinds: Mapping[str, str]) -> str:
+    """The reference's URL tells the type; old versions name profiles alone."""
     reference = profile.get("nameReference")
     link = text(reference.get("link")) if isinstance(reference, dict) else ""
-    name = text(profile.get("fullPath")) or text(profile.get("name"))
-    short = name.rpartition("/")[2].lower()
-    if "/profile/request-log/" in link or "request-log" in short or "request_log" in short or "requestlog" in short:
-        return "request-log"
-    if any(f"/profile/{kind}/" in link for kind in _HTTP_PROFILE):
-        return "http"
-    if link:
-        return ""
-    return "http" if re.search(r"(?:^|[^a-z])http(?:2|s)?(?:$|[^a-z])", short[:256]) else ""
+    match = _PROFILE.search(link[:1_000])
+    return match.group(1) if match else kinds.get(names(profile), "")
+
+
+def _is_http(profile: Profile) -> bool:
+    if profile.kind:
+        return profile.kind in HTTP_PROFILES
+    return bool(re.search(r"(?:^|[^a-z])http(?:2|s)?(?:$|[^a-z])", profile.name.rpartition("/")[2].lower()[:256]))
+
+
+def is_request_log(profile: Profile) -> bool:
+    """Whether this is a request-log profile, by its type or, where that is not told, by its name."""
+    short = re.sub(r"[^a-z]", "", profile.name.rpartition("/")[2].lower()[:256])
+    return profile.kind == "request-log" or (not profile.kind and "requestlog" in short)
 
 
 def _hosts(description: str) -> tuple[str, ...]:
@@ -186,8 +224,8 @@ def _hosts(description: str) -> tuple[str, ...]:
 
 def parse_clock(answer: Any) -> datetime | None:
     """/mgmt/tm/sys/clock: what the device takes for now."""
-    for entries in _nested(answer):
-        said = _described(entries, "fullDate")
+    for entries in nested(answer):
+        said = described(entries, "fullDate")
         if said:
             return times.any_time(said)
     return None
