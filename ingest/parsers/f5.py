@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from ingest.parsers import f5_audit, f5_header, f5_ltm, f5_request_log, f5_telemetry, times
 from ingest.parsers.f5_header import clean, unwrap
-from ingest.records import Action, HealthEvent, MemberState, Other, Reject, RequestLine
+from ingest.records import Action, HealthEvent, MemberState, Other, Reject, RequestLine, VirtualServer
 
-Record = RequestLine | HealthEvent | Action | MemberState | Other | Reject
+Record = RequestLine | HealthEvent | Action | MemberState | VirtualServer | Other | Reject
 
 
 def parse_auto(
@@ -47,9 +47,7 @@ _MODULES = ("CEF:0|F5|", "ASM:f5_asm=", ",f5_irule=")
 
 def _other_module(message: str, raw: str, header: f5_header.Header, received: datetime | None) -> Other | None:
     word = next((word for word in _MODULES if word in message[:400]), "")
-    if not word and not (
-        header.process == "syslog-ng" and header.level and header.text.startswith("I/O error occurred")
-    ):
+    if not word:
         return None
     return Other(header.at or received, header.hostname, header.process, "", header.severity, header.text, raw)
 

@@ -3,36 +3,60 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from ingest.parsers import f5_audit, f5_ltm, times
-from ingest.parsers.f5_header import clean
+from ingest.parsers import f5_audit, f5_ltm, f5_polled, times
+from ingest.parsers.f5_header import clean, unwrap
 from ingest.parsers.f5_header import parse as parse_header
 from ingest.parsers.f5_request_fields import EXACT_KEYS, normal, number, request_line
 from ingest.parsers.f5_request_kv import pairs
-from ingest.records import Action, HealthEvent, MemberState, Other, Reject, RequestLine
+from ingest.records import Action, HealthEvent, MemberState, Other, Reject, RequestLine, VirtualServer
 
-Record = RequestLine | HealthEvent | Action | MemberState | Other | Reject
+Record = RequestLine | HealthEvent | Action | MemberState | VirtualServer | Other | Reject
 _LONGEST_RAW = 16_384
+_TAG = re.compile(r"airf5-push=([0-9a-f]{32}):([0-9]{1,6})/([0-9]{1,6}):([0-9]{1,7}) ")
 _STATES = {"forced-down": "forced_down", "user-down": "forced_down", "node-down": "node_down"}
+
+
+class Pushed(NamedTuple):
+    """One line of a pushed batch, as `ingest/push/spool.py` wrote it."""
+
+    digest: str
+    number: int  # from 0
+    total: int
+    torn: bool  # less of it is there than was written
+    message: str
+
+
+def pushed(message: str) -> Pushed | None:
+    """The tag before a pushed message, and the message; None for one without a tag."""
+    match = _TAG.match(message)
+    if match is None:
+        return None
+    text = message[match.end() :]
+    torn = len(text.encode("utf-8", "replace")) < int(match[4])
+    return Pushed(match[1], int(match[2]), int(match[3]), torn, text)
 
 
 def parse(document: str | dict[str, Any], received: datetime | None = None) -> list[Record]:
     """The records of one document, as text or as the object it holds. Never empty, never raises."""
     if isinstance(document, str):
-        raw = clean(document)
+        raw, received, _ = unwrap(clean(document), received)
+        one = pushed(raw)
+        raw = one.message if one else raw
         try:
             found = json.loads(raw)
         except (ValueError, RecursionError):
             return [Reject("not JSON", raw)]
     else:
-        found, raw = document, _dump(document)
+        found, raw = document, clean(_dump(document))
     if not isinstance(found, dict):
         return [Reject("a Telemetry Streaming document is a JSON object", raw[:_LONGEST_RAW])]
     category = str(found.get("telemetryEventCategory", ""))
     if category == "systemInfo" or isinstance(found.get("pools"), dict):
-        return _system_info(found, raw, received)
+        return [*f5_polled.parse(found, raw[:_LONGEST_RAW], received)]
     if category in ("syslog", "event") or (not category and isinstance(found.get("data"), str)):
         return [_text(found, raw, received)]
     return [_event(found, raw, received)]
@@ -59,7 +83,8 @@ def _dump(value: Any) -> str:
 
 
 def _flat(found: dict[str, Any]) -> dict[str, str]:
-    return {str(key): value if isinstance(value, str) else _dump(value) for key, value in found.items()}
+    # JSON's escapes can hold what the line could not: NUL, half a surrogate pair
+    return {clean(str(key)): clean(value if isinstance(value, str) else _dump(value)) for key, value in found.items()}
 
 
 def _text(found: dict[str, Any], raw: str, received: datetime | None) -> Record:
@@ -68,7 +93,7 @@ def _text(found: dict[str, Any], raw: str, received: datetime | None) -> Record:
     if not isinstance(line, str) or not line.strip():
         return Reject("a Telemetry Streaming event without data", raw[:_LONGEST_RAW])
     header = parse_header(clean(line), received)
-    hostname = str(found.get("hostname", ""))
+    hostname = clean(str(found.get("hostname", "")))
     if f5_audit.find(header) is not None:
         return f5_audit.from_header(header, clean(line), received, hostname)
     return f5_ltm.from_header(header, clean(line), received, hostname)
@@ -151,36 +176,3 @@ def _pool_event(named: dict[str, str], name: str, raw: str, received: datetime |
 def _reason(text: str) -> str:
     at = text.rfind("@")
     return (text[:at] if at >= 0 and text[at + 1 : at + 5].isdigit() else text).strip()
-
-
-def _system_info(found: dict[str, Any], raw: str, received: datetime | None) -> list[Record]:
-    """The poller's output: every member of every pool as it is now."""
-    records: list[Record] = []
-    pools = found.get("pools")
-    for pool_name, pool in pools.items() if isinstance(pools, dict) else ():
-        members = pool.get("members") if isinstance(pool, dict) else None
-        for name, row in members.items() if isinstance(members, dict) else ():
-            if isinstance(row, dict):
-                records.append(_member(str(pool_name), str(name), row))
-    if records:
-        return records
-    system = found.get("system")
-    system = system if isinstance(system, dict) else {}
-    at = times.any_time(str(system.get("systemTimestamp", ""))) or received
-    return [Other(at, str(system.get("hostname", "")), "", "", "", "systemInfo without pools", raw[:_LONGEST_RAW])]
-
-
-def _member(pool: str, name: str, row: dict[str, Any]) -> MemberState:
-    port = row.get("port")
-    said = name.rpartition(":")[2]
-    if not isinstance(port, int) or isinstance(port, bool) or port == 0:
-        port = number(said, 65535)
-    return MemberState(
-        f5_pool=pool.replace("%25", "%"),
-        member=name.replace("%25", "%"),
-        address=str(row.get("addr", "")).replace("%25", "%"),
-        port=port,
-        state=str(row.get("monitorStatus", "")) or str(row.get("availabilityState", "")),
-        session=str(row.get("sessionStatus", "")) or str(row.get("enabledState", "")),
-        monitor="" if row.get("monitorRule") in (None, "none") else str(row.get("monitorRule")),
-    )

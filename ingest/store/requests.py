@@ -27,7 +27,7 @@ from ingest.parsers.f5_header import clean, split_spool
 from ingest.parsers.f5_request_log import Template, parse, parse_with
 from ingest.records import METHODS, Reject, RequestLine
 from ingest.store import fast_lane, feeds, names, rollups
-from ingest.store.fast_rows import Lane
+from ingest.store.fast_rows import COPY_COLUMNS, Lane
 from ingest.store.feeds import LONGEST_RAW, Rejected
 from ingest.store.request_facts import Whole, facts_of, merged
 from ingest.store.request_rows import DETAIL_COLUMNS, REQUEST_COLUMNS, Batch
@@ -41,7 +41,7 @@ ANSWER_ALONE = timedelta(seconds=10)  # a response whose request line has not co
 GRACE = timedelta(seconds=2)  # after the end of a try, for answers on their way
 MOST_HOSTS = 50  # of one endpoint: clients write them
 
-Templates = Template | Sequence[Template] | None
+Templates = Template | Sequence[Template] | fast_lane.Parse | None  # a function: the lines are parsed already
 Lines = Sequence[tuple[int, bytes]]
 FAST_LANE = True  # without it the outcome is the same, twice as late
 
@@ -152,6 +152,8 @@ def _ids(pairs: Iterable[Pair]) -> set[int]:
 def _parser(template: Templates) -> fast_lane.Parse:
     if template is None:
         return parse
+    if callable(template):
+        return template
     templates = (template,) if isinstance(template, Template) else tuple(template)
     return lambda line: parse_with(templates, line)
 
@@ -245,6 +247,11 @@ def _store(
         partitions.make_coming(now)
     batch = Batch(wholes, device.group_id, feed.capture, lane)
     with connection.cursor() as cursor:
+        if lane is not None:
+            with cursor.copy(f"COPY ingest_request ({COPY_COLUMNS}) FROM STDIN (FORMAT binary)") as copy:
+                for block in lane.blocks(batch):
+                    copy.write(block)
+            lane.count(batch)
         with cursor.copy(f"COPY ingest_request ({REQUEST_COLUMNS}) FROM STDIN") as copy:
             for block in batch.requests():
                 copy.write(block)

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ingest.parsers import f5, f5_icontrol, f5_telemetry
-from ingest.records import Action, HealthEvent, MemberState, Other, Reject, RequestLine
+from ingest.records import Action, HealthEvent, MemberState, Other, Reject, RequestLine, VirtualServer
 
 NEAR = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 SAMPLES = Path(__file__).parent.parent / "samples" / "f5"
@@ -35,7 +35,9 @@ def test_the_documented_request_event_with_its_impossible_time() -> None:
 
 def test_the_poller_tells_every_member() -> None:
     found = f5_telemetry.parse((STREAMING / "system_poller_output.json").read_text(), NEAR)
-    assert len(found) == 7 and all(isinstance(record, MemberState) for record in found)
+    assert [type(record) for record in found] == [MemberState] * 7 + [VirtualServer] * 3
+    server = VirtualServer("/Common/app.app/app_vs", "10.5.6.7", 80, "/Common/foofoo.app/foofoo_pool", sees_http=False)
+    assert found[7] == server
     assert found[0] == MemberState("/Common/app.app/app_pool", "/Common/10.0.3.5:80", "10.0.3.5", 80, "up", "enabled")
 
 

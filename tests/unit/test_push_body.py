@@ -1,0 +1,189 @@
+"""A pushed body becomes lines: every form Telemetry Streaming and relays send, and nothing that is too much."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import time
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.parsers import f5_telemetry
+from ingest.push import body
+from ingest.push.body import BodyRefused, lines, unpack
+from ingest.push.rate import Rate
+from ingest.push.spool import Writer, folder_of
+from ingest.records import MemberState
+
+POLLER = Path(__file__).parent.parent / "samples" / "f5" / "telemetry-streaming" / "system_poller_output.json"
+EVENT = {"event_source": "request_logging", "http_uri": "/ä", "telemetryEventCategory": "LTM"}
+
+
+def refused(raw: bytes, encoding: str = "") -> tuple[int, str]:
+    with pytest.raises(BodyRefused) as caught:
+        lines(unpack(raw, encoding))
+    assert re.fullmatch(r"[A-Z][^\n]+\.", caught.value.sentence)
+    return caught.value.status, caught.value.sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ('{"a": 1}', 1),
+        ('[{"a": 1}, {"b": 2}]', 2),
+        ('{"a": 1}\n{"b": 2}\n', 2),
+        ('{"a": 1}{"b": 2}', 2),
+        ('\n{\n "a":\n 1\n}\n', 1),
+        ("[]", 0),
+        ('<134>Jul  6 22:37:15 lb1 BigIP:EOCtimestamp="1594100235",Hostname="x\ny"', 1),
+        ("<134>Jul  6 22:37:15 lb1 one\n<134>Jul  6 22:37:15 lb1 two\n", 2),
+        ('event_source="request_logging",http_uri="/a"\nevent_source="response_logging",http_uri="/a"', 2),
+    ],
+)
+def test_every_form_of_a_body_becomes_its_lines(text: str, count: int) -> None:
+    found, out = lines(text.encode())
+    assert (found, len(out)) == (count, count)
+    assert not any(b"\n" in line or b"\x00" in line for line in out)
+
+
+def test_an_object_on_one_line_stays_as_it_was_written() -> None:
+    written = json.dumps(EVENT, ensure_ascii=False)
+    assert lines(written.encode()) == (1, [written.encode()])
+    assert lines(written.encode("utf-16")) == (1, [written.encode()])
+    assert json.loads(lines(b"[" + written.encode() + b"]")[1][0]) == EVENT
+
+
+def test_gzip_is_taken_with_and_without_its_header() -> None:
+    plain = json.dumps(EVENT).encode()
+    packed = gzip.compress(plain)
+    assert unpack(packed, "gzip") == unpack(packed) == unpack(plain) == unpack(plain, "identity") == plain
+    assert unpack(gzip.compress(b"[") + gzip.compress(b"]"), "gzip") == b"[]"
+
+
+@pytest.mark.parametrize(
+    ("raw", "encoding", "status"),
+    [
+        (b"", "", 400),
+        (b"  \n", "", 400),
+        (b"hello", "", 400),
+        (b'{"a": 1', "", 400),
+        (b'{"a": 1}, {"b": 2}', "", 400),
+        (b"[1]", "", 400),
+        (b'{"a": NaN}', "", 400),
+        (b'{"a": ' + b"9" * 5000 + b"}", "", 400),
+        (b'{"a": "\xff"}', "", 415),
+        (b'{"a": 1}', "br", 415),
+        (b'{"a": 1}', "gzip", 400),
+        (gzip.compress(b"{}")[:-9], "gzip", 400),
+        (gzip.compress(gzip.compress(b"{}")), "gzip", 400),
+        (gzip.compress(b"{}")[:10] + b"\xff" * 20, "", 400),
+        (gzip.compress(b"") * 100, "gzip", 400),
+        (b'{"a":' * 100_000, "", 400),
+        (b"[" * 100_000, "", 400),
+        (b'{"a": ' * 70 + b"1" + b"}" * 70, "", 400),
+        (b"[" + b"{}," * 10_000 + b"{}]", "", 413),
+        (b"[" + b"0," * 600_000 + b"0]", "", 413),
+        (b'{"a": "' + b"x" * (1 << 20) + b'"}', "", 413),
+        (b"<134>" + b"x" * (1 << 20), "", 413),
+    ],
+)
+def test_what_cannot_be_taken_is_said_in_one_sentence(raw: bytes, encoding: str, status: int) -> None:
+    assert refused(raw, encoding)[0] == status
+
+
+def test_a_bomb_is_refused_at_once_and_without_its_memory() -> None:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(100)) + packer.flush()
+    assert len(bomb) < 1 << 20
+    tracemalloc.start()
+    began = time.perf_counter()
+    assert refused(bomb, "gzip")[0] == 413
+    assert time.perf_counter() - began < 1
+    assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    tracemalloc.stop()
+
+
+def test_a_large_poller_output_becomes_lines_that_are_whole_and_hold_every_member() -> None:
+    document = json.loads(POLLER.read_text())
+    row = next(iter(next(iter(document["pools"].values()))["members"].values()))
+    names = [f"/Common/10.1.{n // 250}.{n % 250}:80" for n in range(1_500)]
+    document["pools"] = {"/Common/one": {"availabilityState": "available", "members": dict.fromkeys(names, row)}}
+    document["pools"] |= {f"/Common/p{n}": {"members": {f"/Common/m{n}:80": row}} for n in range(300)}
+    count, out = lines(json.dumps(document).encode())
+    assert count == 1 and len(out) > 3 and max(map(len, out)) <= body.LONGEST_LINE
+    found = [record for line in out for record in f5_telemetry.parse(line.decode())]
+    members = [record for record in found if isinstance(record, MemberState)]
+    assert len(members) == 1_800 and len(set(members)) == 1_800
+    assert {(one.f5_pool, one.member) for one in members} >= {("/Common/one", name) for name in names}
+    assert all(json.loads(line)["system"]["systemTimestamp"] for line in out)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=200) | st.text(max_size=80).map(lambda text: ("[" + text).encode("utf-8", "surrogatepass")))
+def test_bytes_become_lines_or_a_sentence(raw: bytes) -> None:
+    try:
+        _, out = lines(unpack(raw))
+    except BodyRefused as error:
+        assert error.status in (400, 413, 415) and error.sentence.endswith(".")
+    else:
+        assert not any(b"\n" in line for line in out)
+
+
+def test_a_bucket_fills_by_the_second_and_forgets_the_oldest_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    rate = Rate(2, 3, lambda: now[0])
+    assert [rate.take("a") for _ in range(4)] == [0, 0, 0, 0.5]
+    assert rate.take("b") == 0
+    now[0] = 0.5
+    assert [rate.take("a") for _ in range(2)] == [0, 0.5]
+    monkeypatch.setattr("ingest.push.rate.MOST_NAMES", 2)
+    for name in "cdef":
+        rate.take(name)
+    assert len(rate._left) <= 2
+
+
+def test_lines_are_on_the_disk_with_their_place_in_the_batch(tmp_path: Path) -> None:
+    writer = Writer()
+    folder = folder_of(tmp_path, "../etc/passwd")
+    writer.write(folder, "::ffff:10.0.0.1", "d" * 32, [b'{"a":1}', '{"b":"ä"}'.encode()])
+    writer.write(folder, "", "e" * 32, [b"{}"])
+    (path,) = tmp_path.glob("push/*/telemetry-*.log")
+    first, second, third = path.read_text().splitlines()
+    assert first.split(" ", 2)[1:] == ["10.0.0.1", f'airf5-push={"d" * 32}:0/2:7 {{"a":1}}']
+    assert third.split(" ", 2)[1:] == ["0.0.0.0", f"airf5-push={'e' * 32}:0/1:2 {{}}"]
+    tag = f5_telemetry.pushed(second.split(" ", 2)[2])
+    assert tag is not None and (tag.number, tag.total, tag.torn, tag.message) == (1, 2, False, '{"b":"ä"}')
+    torn = f5_telemetry.pushed(second.split(" ", 2)[2][:-1])
+    assert torn is not None and torn.torn
+    writer.close()
+
+
+def test_behind_a_torn_line_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, folder = Writer(), tmp_path / "push" / "a"
+    writer.write(folder, "10.0.0.1", "d" * 32, [b"{}"])
+
+    real, room = os.write, [30]
+
+    def short(descriptor: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(28, "No space left on device")
+        step = min(room[0], len(data))
+        room[0] -= step
+        return real(descriptor, data[:step])
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", short)
+        with pytest.raises(OSError, match="No space"):
+            writer.write(folder, "10.0.0.1", "e" * 32, [b"{}"])
+    writer.write(folder, "10.0.0.1", "e" * 32, [b"{}"])
+    one, two = sorted(folder.iterdir())
+    assert one.read_bytes().count(b"\n") == 1 and not one.read_bytes().endswith(b"\n")
+    assert two.read_bytes().endswith(b"{}\n")
+    writer.close()
