@@ -80,6 +80,8 @@ def source_of(feed: Feed) -> Source:
         password=source_secrets.of(feed, "password"),
         token=source_secrets.of(feed, "token"),
         options={**config.get("options", {}), "allow": config.get("allow", ())},
+        api=str(config.get("api") or "auto"),
+        auth=str(config.get("auth") or ""),
     )
 
 

@@ -53,12 +53,15 @@ def save_seen(airflow: models.Airflow, seen: Iterable[tuple[datetime, Item]]) ->
 
 
 def _save_version(airflow: models.Airflow, items: Sequence[Item]) -> Counts:
-    version = str(items[0].get("version") or "")[:40] if items else ""
-    changed = bool(version) and version != airflow.version
-    if changed:
-        airflow.version = version
-        airflow.save(update_fields=["version"])
-    return Counts(read=len(items), rows=int(changed), repeated=len(items) - int(changed))
+    """Version, and which API told it (v1 or v2, beside Airflow's own answer)."""
+    told = items[0] if items else {}
+    known = {"version": str(told.get("version") or "")[:40], "api": str(told.get("api") or "")[:4]}
+    news = {name: value for name, value in known.items() if value and value != getattr(airflow, name)}
+    for name, value in news.items():
+        setattr(airflow, name, value)
+    if news:
+        airflow.save(update_fields=list(news))
+    return Counts(read=len(items), rows=int(bool(news)), repeated=len(items) - int(bool(news)))
 
 
 def _save_health(airflow: models.Airflow, items: Sequence[Item]) -> Counts:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ingest.sources import airflow_api
+from ingest.sources import airflow_api, airflow_details
 from ingest.sources.airflow_session import Session, Source, life_of, pause_s, root_of
 from ingest.sources.http import SourceRefused, SourceUnavailable, back_off_s, redact, retry_after_s
 
@@ -52,6 +52,8 @@ class Airflow:
             self.logins += 1
             return httpx.Response(201, json={"access_token": a_token(serial=self.logins)}, headers={"date": DATE})
         answer = self.answers.get(path)
+        if answer is None and path == "/version":
+            answer = an_answer(recorded("version")["body"])
         if answer is None:
             name = LISTS.get(path)
             answer = httpx.Response(200, json={name: [], "total_entries": 0} if name else {}, headers={"date": DATE})
@@ -62,10 +64,13 @@ class Airflow:
     def session(self, source=SOURCE, now=lambda: NOW):
         return Session(source, transport=httpx.MockTransport(self), now=now, sleep=self.waits.append)
 
-    def pull(self, cursor=None, wanted=None, source=SOURCE, now=lambda: NOW):
+    def pull_lazily(self, cursor=None, wanted=None, source=SOURCE, now=lambda: NOW):
         transport = httpx.MockTransport(self)
         options = {"transport": transport, "now": now, "sleep": self.waits.append}
-        return list(airflow_api.read(source, cursor, wanted, **options))
+        return airflow_api.read(source, cursor, wanted, **options)
+
+    def pull(self, *args, **options):
+        return list(self.pull_lazily(*args, **options))
 
     def asked(self, path):
         return [request for request in self.seen if request.url.path == "/api/v2" + path]
@@ -97,11 +102,60 @@ def test_a_pull_reads_everything_and_says_how_far_it_knows():
     assert last.cursor["task_instances"] == last.cursor["event_logs"] == NOW.isoformat()
 
 
-def test_only_the_end_of_a_list_moves_the_cursor():
-    rows_ = recorded("ti_http_ok")["body"]
+def test_only_the_end_of_a_list_moves_its_watermark():
+    one, two = recorded("taskInstances_cursor_page1")["body"], recorded("taskInstances_cursor_page2")["body"]
     path = "/dags/~/dagRuns/~/taskInstances"
-    pages = Airflow(**{path: an_answer({"task_instances": [rows_], "total_entries": 1})}).pull()
-    assert [page.cursor is None for page in pages if page.kind == "task_instances"] == [True, False]
+    pages = Airflow(**{path: [an_answer(one), an_answer({**two, "next_cursor": None})]}).pull()
+    cursors = [page.cursor for page in pages if page.kind == "task_instances"]
+    assert ["task_instances" in (cursor or {}) for cursor in cursors] == [False, False, True]
+    assert "task_instances_at" not in cursors[-1]
+
+
+@pytest.mark.parametrize("step", [{"cursor": "next"}, {"offset": 1}])
+def test_a_pull_that_was_cut_off_goes_on_where_it_was(step):
+    following = {"next_cursor": step.get("cursor")}
+    path = "/dags/~/dagRuns/~/taskInstances"
+    first = an_answer({"task_instances": [{"n": 1}], "total_entries": 2, **following})
+    last = an_answer({"task_instances": [{"n": 2}], "total_entries": 2, "next_cursor": None})
+    cut = next(page for page in Airflow(**{path: first}).pull_lazily() if page.kind == "task_instances")
+    airflow = Airflow(**{path: last})
+    later = airflow.pull(cut.cursor, now=lambda: NOW + timedelta(minutes=1))
+    (request,) = airflow.asked(path)
+    assert {name: request.url.params[name] for name in step} == {name: str(value) for name, value in step.items()}
+    assert request.url.params["updated_at_gte"] == (NOW - timedelta(hours=24)).isoformat()
+    assert rows(later, "task_instances") == [{"n": 2}]
+    assert later[-1].cursor["task_instances"] == NOW.isoformat()  # what changed since the beginning comes again
+    assert later[-1].complete_to == NOW - airflow_api.SETTLE
+
+
+def test_a_place_that_the_server_does_not_know_any_more_means_from_the_start():
+    path = "/dags/~/dagRuns/~/taskInstances"
+    kept = {"since": NOW.isoformat(), "began": NOW.isoformat(), "at": {"cursor": "old"}}
+    everything = an_answer({"task_instances": [{"n": 1}], "total_entries": 1})
+    airflow = Airflow(**{path: [an_answer({"detail": "Invalid cursor"}, 400), everything]})
+    pages = airflow.pull({"task_instances_at": kept})
+    assert rows(pages, "task_instances") == [{"n": 1}]
+    assert airflow.asked(path)[-1].url.params["cursor"] == ""
+
+
+def test_a_long_event_log_is_read_bit_by_bit_and_says_so(monkeypatch):
+    monkeypatch.setattr(airflow_api, "MOST_EVENT_PAGES", 2)
+    start = NOW - timedelta(hours=20)
+    events = [{"event_log_id": n, "when": (start + timedelta(minutes=n)).isoformat(), "event": "x"} for n in range(500)]
+
+    def a_hundred(request):
+        after = datetime.fromisoformat(request.url.params["after"])
+        found = [event for event in events if datetime.fromisoformat(event["when"]) > after]
+        offset = int(request.url.params.get("offset", 0))
+        return an_answer({"event_logs": found[offset : offset + 100], "total_entries": len(found)})
+
+    airflow, cursor, seen = Airflow(**{"/eventLogs": a_hundred}), None, []
+    for _ in range(3):
+        pages = airflow.pull(cursor)
+        cursor = pages[-1].cursor
+        seen.append((len(rows(pages, "event_logs")), bool(rows(pages, "refused"))))
+    assert sum(count for count, _ in seen) == 500 and [behind for _, behind in seen] == [True, True, False]
+    assert cursor["event_logs"] == NOW.isoformat()
 
 
 def test_the_first_pull_looks_back_a_day_and_the_next_one_overlaps():
@@ -122,7 +176,7 @@ def test_a_watermark_from_the_future_hides_nothing():
 
 def test_a_clock_that_is_behind_is_corrected_by_the_date_header():
     behind = NOW - timedelta(minutes=7)
-    last = Airflow(**{"/version": an_answer({})}).pull(now=lambda: behind)[-1]
+    last = Airflow().pull(now=lambda: behind)[-1]
     assert abs(datetime.fromisoformat(last.cursor["task_instances"]) - NOW) < timedelta(seconds=1)
 
 
@@ -313,7 +367,7 @@ def test_a_log_that_is_gone_is_an_item_too():
 
 
 def test_a_log_that_is_too_long_is_not_kept(monkeypatch):
-    monkeypatch.setattr(airflow_api, "LARGEST_LOG", 100)
+    monkeypatch.setattr(airflow_details, "LARGEST_LOG", 100)
     airflow = Airflow(**{f"{MAPPED}/logs/1": an_answer(recorded("ti_logs_mapped")["body"])})
     (item,) = rows(airflow.pull(wanted=airflow_api.Wanted(logs=(KEY,))), "task_logs")
     assert "too long" in item["content"][0]["event"]
