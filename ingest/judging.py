@@ -112,7 +112,7 @@ class Watermarks:
         self.airflow = list(airflow.feeds.filter(enabled=True))
         self.f5 = load.request_feeds(scope)
         lasting = Gap.objects.filter(feed__in=self.f5, end=None).exclude(kind=Gap.Kind.OTHER)
-        self.lost_from = {feed_id: start for feed_id, start in lasting.values_list("feed_id", "start")}
+        self.lost_from = dict(lasting.order_by("-start").values_list("feed_id", "start"))
 
     def waiting_for(self, t: Try, failed_call: bool) -> list[str]:
         """What has not arrived yet, in words; a closed feed has said all it will."""

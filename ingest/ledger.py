@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, Sum
 
 from airf5.sql import load
 from ingest import usual
@@ -268,7 +268,10 @@ def note_rejects(feed: Feed, batch: Batch, rejects: Sequence[feeds.Rejected]) ->
     if not rejects or feed.capture:
         return
     start, end = min(one.at for one in rejects), max(one.at for one in rejects) + timedelta(milliseconds=1)
-    gap = note(feed, Kind.REJECTS, start, end, reason_of(rejects), len(rejects), batch.read)
+    # Of a trickle each look brings a line or two: how much is missing shows in an hour
+    recent = FeedHour.objects.filter(feed=feed, start__gt=batch.at - timedelta(hours=2)).aggregate(lines=Sum("lines"))
+    expected = max(batch.read, recent["lines"] or 0)
+    gap = note(feed, Kind.REJECTS, start, end, reason_of(rejects), len(rejects), expected)
     Gap.objects.filter(pk=gap.pk).update(batch=batch)
 
 

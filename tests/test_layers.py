@@ -16,6 +16,8 @@ LONGEST_MODULE, LONGEST_FUNCTION = 400, 50
 PURE = (
     "ingest.records",
     "ingest.capture",
+    "ingest.intervals",
+    "ingest.usual",
     "ingest.parsers",
     "ingest.rules",
     "dashboards.filters",

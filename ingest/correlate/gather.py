@@ -12,7 +12,7 @@ from ingest.models import Airflow, Endpoint, Try
 from ingest.rules import bad
 from ingest.rules.facts import Attempt, Candidate, Change, Coverage, Facts, Job, Request, Route
 
-from . import load, loose
+from . import lacks, load, loose
 
 NEAR = timedelta(seconds=120)
 WIDE = timedelta(seconds=300)
@@ -60,7 +60,7 @@ def facts_of(
     routes = _routes(batch, first)
     events = load.airflow_events(airflow.name, {t.dag_id for t in tries}, batch.lo - BEFORE_RUN, batch.hi + BEFORE_RUN)
     jobs = load.jobs(airflow.pk, batch.lo - BEFORE_RUN, batch.hi)
-    gaps = _gaps(batch)
+    gaps = _lacks(batch)
     return [_complete(batch, f, routes.get(f.attempt.try_id, {}), events, jobs, gaps) for f in first]
 
 
@@ -321,10 +321,18 @@ def _cuts(batch: Batch, endpoints: set[int], lo: datetime, hi: datetime) -> dict
     return out
 
 
-def _gaps(batch: Batch) -> dict[int, str]:
-    """Why a needed feed is incomplete in each try's window."""
-    feeds = load.request_feeds(batch.scope)
-    return {t.pk: load.gap_in(feeds, *span(t)) for t in batch.tries}
+def _lacks(batch: Batch) -> dict[int, lacks.Lacks]:
+    """What needed feeds lack in each try's window."""
+    windows = [lacks.Window(*span(t), _groups(batch, t)) for t in batch.tries]
+    return {t.pk: lack for t, lack in zip(batch.tries, lacks.of(batch.scope, windows), strict=True)}
+
+
+def _groups(batch: Batch, t: Try) -> frozenset[int]:
+    """The device groups that the call named by the task's log can have crossed; none: any."""
+    log = batch.logs.get(t.pk)
+    if log is None or not log.host or not bad.speaks_of_call(log) or bad.speaks_of_api(log):
+        return frozenset()
+    return frozenset(batch.endpoints[pk].group_id for pk in lead_to(batch.endpoints, log.host, log.port))
 
 
 def _complete(
@@ -333,13 +341,14 @@ def _complete(
     routes: dict[int, Route],
     events: dict[tuple[str, str], list[Change]],
     jobs: tuple[Job, ...],
-    gaps: dict[int, str],
+    gaps: dict[int, lacks.Lacks],
 ) -> Facts:
     attempt, log = facts.attempt, facts.log
     mine = [*events.get((attempt.dag_id, attempt.task_id), ()), *events.get((attempt.dag_id, ""), ())]
     named = [e for e in mine if attempt.run_id in e.target or attempt.run_id in e.text]
     known = bool(lead_to(batch.endpoints, log.host, log.port)) if log is not None and log.host else None
-    coverage = Coverage(bool(batch.endpoints), gaps.get(attempt.try_id, ""), known)
+    lack = gaps.get(attempt.try_id, lacks.Lacks())
+    coverage = Coverage(bool(batch.endpoints), lack.gap, known, thin=lack.thin, also=lack.also)
     return Facts(
         attempt, log, facts.requests, facts.candidates, facts.sibling_candidates, routes,
         tuple(sorted(named, key=lambda e: (e.at, e.verb))), jobs, coverage,

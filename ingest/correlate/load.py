@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
 from airf5 import sql
 from ingest import records
-from ingest.models import Connection, Endpoint, Feed, Gap, HealthEvent, Member, SpoolFile, TaskLog, Try
+from ingest.models import Connection, Endpoint, Feed, HealthEvent, Member, SpoolFile, TaskLog, Try
 from ingest.models import Job as JobRow
 from ingest.rules.facts import Change, Health, Job, Request
 
@@ -54,8 +54,9 @@ def to_request(row: Sequence[Any], feeds: dict[int, str]) -> Request:
     ) = row
     return Request(
         line_id=line_id, at=at, endpoint_id=endpoint_id, endpoint=endpoint, f5_pool=pool, member=member, client=client,
-        client_port=port, method=records.method_name(method), path=path, uri=uri, status=status, outcome=records.Outcome(outcome), response_us=us,
-        bytes=size, link=records.Link(max(link, 0)), suspect=link == records.Link.SUSPECT, raw=raw, feed=feeds.get(line_id >> LINE_BITS, ""),
+        client_port=port, method=records.method_name(method), path=path, uri=uri, status=status,
+        outcome=records.Outcome(outcome), response_us=us, bytes=size, link=records.Link(max(link, 0)),
+        suspect=link == records.Link.SUSPECT, raw=raw, feed=feeds.get(line_id >> LINE_BITS, ""),
     )  # fmt: skip
 
 
@@ -202,14 +203,3 @@ def endpoints(scope: str) -> list[Endpoint]:
 
 def request_feeds(scope: str) -> list[Feed]:
     return list(Feed.objects.filter(kind=Feed.Kind.F5_REQUEST, capture=scope, enabled=True))
-
-
-def gap_in(feeds: Iterable[Feed], lo: datetime, hi: datetime) -> str:
-    """The first known gap of these feeds in the window, in words; "" without one."""
-    ids = []
-    for feed in feeds:
-        ids.append(feed.pk)
-        if feed.complete_from is not None and feed.complete_from > lo + timedelta(seconds=1):
-            return f"the F5 request log {feed.name} begins at {feed.complete_from:%H:%M:%S}"
-    gap = Gap.objects.filter(feed__in=ids, start__lt=hi).exclude(end__lte=lo).order_by("start", "id").first()
-    return f"{gap.feed.name} is incomplete from {gap.start:%H:%M:%S}: {gap.reason}" if gap else ""

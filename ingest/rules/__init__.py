@@ -67,13 +67,12 @@ def judge(facts: Facts) -> Finding:
     if found is not None:
         return found
     case = slowing(facts) if facts.attempt.slow else deciding(facts)
-    if case is not None:
-        found = _first(CASE_RULES, case)
-        if found is not None:
-            return found
+    found = _first(CASE_RULES, case) if case is not None else None
+    if found is not None:
+        return unknown.some_missing(facts, case, found)
     found = _first(OWN_RULES, facts)
     assert found is not None  # undecided always answers
-    return found
+    return unknown.some_missing(facts, None, found)
 
 
 def _first(rules: tuple[Callable[[T], Finding | None], ...], given: T) -> Finding | None:

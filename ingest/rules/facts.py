@@ -154,6 +154,8 @@ class Coverage:
     gap: str = ""  # why a needed feed is incomplete in the window, in words
     known_host: bool | None = None  # the host named by the log is an endpoint of ours; None: no host is named
     sees_outbound: bool = True
+    thin: str = ""  # few lines of a needed feed are missing in the window, and how many is known: in words
+    also: tuple[str, ...] = ()  # what other logs of the device lack: named, and nothing rests on it
 
 
 @dataclass(frozen=True, slots=True)

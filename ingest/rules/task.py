@@ -162,7 +162,8 @@ def _own(
 def route_well(facts: Facts) -> bool:
     """Acquittal needs proof: the logs are complete, requests of this try were seen, and none stayed bad."""
     coverage = facts.coverage
-    return coverage.f5_feeds and not coverage.gap and bool(facts.requests) and not own_bad(facts)
+    whole = coverage.f5_feeds and not coverage.gap and not coverage.thin
+    return whole and bool(facts.requests) and not own_bad(facts)
 
 
 def route_words(facts: Facts) -> tuple[bool, str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from .bad import Case, left_too_early, own_bad, speaks_of_api, speaks_of_call
+from dataclasses import replace
+
+from ingest.records import Outcome
+
+from .bad import Case, agrees, left_too_early, own_bad, speaks_of_api, speaks_of_call
 from .compare import is_failed, spread
 from .facts import Facts, Finding
 from .route import finding
@@ -18,6 +22,30 @@ def no_data(facts: Facts) -> Finding | None:
     return Finding(
         "no_data", f"Unknown: {coverage.gap}.", 0.2, reasons=((False, coverage.gap),), proofs=log_proof(facts)
     )
+
+
+def some_missing(facts: Facts, case: Case | None, found: Finding) -> Finding:
+    """Name what the logs lack; where the finding rests on what was not seen, it may be among the missing lines."""
+    coverage = facts.coverage
+    if not coverage.thin and not coverage.also:
+        return found
+    lacks = tuple((False, f"{text}.") for text in (coverage.thin, *coverage.also) if text)
+    if not coverage.thin:
+        return replace(found, reasons=(*found.reasons, *lacks))
+    if _rests_on_absence(case, found):
+        return Finding(
+            "no_data", f"Unknown: {coverage.thin}, and what would decide may be among the missing lines.", 0.2,
+            reasons=lacks, proofs=log_proof(facts), rule=f"{found.rule}, but lines are missing",
+        )  # fmt: skip
+    return replace(found, reasons=(*found.reasons, *lacks), confidence=min(found.confidence, 0.7))
+
+
+def _rests_on_absence(case: Case | None, found: Finding) -> bool:
+    """No bad request was seen, no answer was seen though only F5's log says so, or no second request that would fit."""
+    if case is None:
+        return found.cause == "task_timeout"
+    unseen = case.request.outcome is Outcome.UNANSWERED and not agrees(case.facts, case.request)
+    return found.cause != "undecided" and (unseen or not case.certain)
 
 
 def no_f5_path(facts: Facts) -> Finding | None:

@@ -11,6 +11,7 @@ import pytest
 from django.utils import timezone
 
 from ingest import judging, leases, ledger, pipeline
+from ingest.correlate import lacks
 from ingest.intervals import Span
 from ingest.models import Batch, Feed, FeedHour, Gap, Recount, Reject, Try
 from ingest.sources.http import SourceUnavailable
@@ -219,3 +220,24 @@ def test_a_verdict_does_not_wait_for_what_will_never_come(scene: Scene) -> None:
     assert judging.Watermarks(airflow, "").waiting_for(failed, False)
     ledger.open_gap(scene.feed, Kind.SILENT, scene.ago(400), "silent")
     assert judging.Watermarks(airflow, "").waiting_for(failed, False) == []
+
+
+def test_a_window_is_told_what_its_logs_lack(scene: Scene) -> None:
+    feed = scene.feed
+    Feed.objects.filter(pk=feed.pk).update(complete_from=scene.ago(900), complete_to=scene.ago(5))
+    ltm = Feed.objects.create(kind="f5_ltm", name="lb1/ltm", device=feed.device)
+    ledger.note(feed, Kind.UDP, scene.ago(500), scene.ago(490), "dropped", 3, 900)
+    ledger.note(feed, Kind.SILENT, scene.ago(300), scene.ago(200), "silent")
+    ledger.note(ltm, Kind.THROTTLED, scene.ago(501), scene.ago(500), "tmm held back messages", 26)
+    group = feed.device.group_id
+
+    def lack(start: float, end: float, *groups: int) -> lacks.Lacks:
+        return lacks.of("", [lacks.Window(scene.ago(start), scene.ago(end), frozenset(groups))])[0]
+
+    thin = f"lb1/request lacks 3 of 900 lines at {scene.ago(500):%H:%M:%S}: dropped"
+    held = f"lb1/ltm is incomplete from {scene.ago(501):%H:%M:%S}: tmm held back messages"
+    assert lack(505, 495) == lacks.Lacks("", thin, (held,))
+    assert lack(499, 250).gap == f"lb1/request is incomplete from {scene.ago(300):%H:%M:%S}: silent"
+    assert lack(480, 300) == lack(200, 100) == lack(505, 250, group + 1) == lacks.Lacks()
+    assert lack(505, 250, group).gap and lack(1000, 990).gap.startswith("the F5 request log lb1/request begins at")
+    assert lacks.of("other", [lacks.Window(scene.ago(505), scene.ago(250))]) == [lacks.Lacks()]

@@ -298,6 +298,33 @@ def test_a_few_bytes_more_explain_no_lost_minute() -> None:
     )
 
 
+THIN = Coverage(True, thin="lb1/request lost 3 of 900 lines at 09:00:00: UDP drops")
+
+
+def test_where_few_lines_are_missing_what_was_seen_stands_and_is_named() -> None:
+    given = facts((a_request(0, 503, M2),), HTTP_503, well(M1, M3))
+    found = judge(replace(given, coverage=THIN))
+    assert (found.cause, found.confidence) == (judge(given).cause, 0.7) and (False, f"{THIN.thin}.") in found.reasons
+    own = judge(facts((a_request(0),), OWN_CODE, coverage=THIN))
+    assert (own.cause, own.acquitted) == ("task_error", False)
+
+
+def test_where_few_lines_are_missing_nothing_rests_on_absence() -> None:
+    limit = a_log(exceptions=(("AirflowTaskTimeout", "Timeout"),), timed_out=False)
+    assert judge(facts((a_request(0),), limit, coverage=THIN)).cause == "no_data"
+    unseen = facts((a_request(0, None, **API),), None, coverage=THIN)  # its answer may be what was lost
+    assert judge(unseen).cause == "no_data" and THIN.thin in judge(unseen).sentence
+    told = facts((a_request(0, None),), RESET, well(M1, M2), coverage=THIN)  # the task's log says it too
+    assert judge(told).cause == "unanswered"
+
+
+def test_what_another_log_lacks_is_named_and_changes_nothing_else() -> None:
+    given = facts((a_request(0, 503, M2),), HTTP_503, well(M1, M3))
+    found = judge(replace(given, coverage=Coverage(True, also=("tmm held back 26 messages",))))
+    assert replace(found, reasons=judge(given).reasons) == judge(given)
+    assert found.reasons[-1] == (False, "tmm held back 26 messages.")
+
+
 def test_every_rule_names_itself() -> None:
     assert judge(facts((a_request(0, 503, M2),), HTTP_503, well(M1, M3))).rule == "members.member_grey"
     assert len(set(RULES)) == len(RULES) and set(CASE_RULES) <= set(RULES)

@@ -1,0 +1,75 @@
+"""What the gap ledger says of the windows of a batch of tries: one question for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.db.models import Q
+
+from ingest.intervals import is_thin
+from ingest.models import Feed, Gap
+
+MOST_NAMED = 3
+LOGS = (Feed.Kind.F5_REQUEST, Feed.Kind.F5_LTM)
+
+
+class Window(NamedTuple):
+    """When a try can have called, and which device groups its calls can have crossed; none: any."""
+
+    start: datetime
+    end: datetime
+    groups: frozenset[int] = frozenset()
+
+
+class Lacks(NamedTuple):
+    """In words: a needed log is not there, few lines of it are missing, and what other logs of the device lack."""
+
+    gap: str = ""
+    thin: str = ""
+    also: tuple[str, ...] = ()
+
+
+def of(scope: str, windows: Sequence[Window]) -> list[Lacks]:
+    """What the logs of this scope lack in each window, in the order given."""
+    if not windows:
+        return []
+    feeds = list(
+        Feed.objects.filter(kind__in=LOGS, capture=scope, enabled=True).select_related("device").order_by("pk")
+    )
+    lo, hi = min(w.start for w in windows), max(w.end for w in windows)
+    found = Gap.objects.filter(Q(end=None) | Q(end__gt=lo), feed__in=feeds, start__lt=hi).order_by("start", "id")
+    gaps: dict[int, list[Gap]] = {}
+    for gap in found:
+        gaps.setdefault(gap.feed_id, []).append(gap)
+    return [_lacks(window, [f for f in feeds if _concerns(f, window.groups)], gaps) for window in windows]
+
+
+def _concerns(feed: Feed, groups: Collection[int]) -> bool:
+    return not groups or feed.device is None or feed.device.group_id in groups
+
+
+def _lacks(window: Window, feeds: Sequence[Feed], gaps: dict[int, list[Gap]]) -> Lacks:
+    thin, also = "", []
+    for feed in feeds:
+        needed = feed.kind == Feed.Kind.F5_REQUEST
+        if needed and feed.complete_from is not None and feed.complete_from > window.start + timedelta(seconds=1):
+            return Lacks(f"the F5 request log {feed.name} begins at {feed.complete_from:%H:%M:%S}")
+        for gap in gaps.get(feed.pk, ()):
+            if gap.start >= window.end or (gap.end is not None and gap.end <= window.start):
+                continue
+            if not needed:
+                also.append(words(feed, gap))
+            elif is_thin(gap.missing, gap.expected):
+                thin = thin or words(feed, gap)
+            else:
+                return Lacks(words(feed, gap))
+    return Lacks("", thin, tuple(also[:MOST_NAMED]))
+
+
+def words(feed: Feed, gap: Gap) -> str:
+    """lb1/request lacks 3 of 900 lines at 09:00:01: …"""
+    if is_thin(gap.missing, gap.expected):
+        return f"{feed.name} lacks {gap.missing} of {gap.expected} lines at {gap.start:%H:%M:%S}: {gap.reason}"
+    return f"{feed.name} is incomplete from {gap.start:%H:%M:%S}: {gap.reason}"
