@@ -20,7 +20,7 @@ _EVENT = re.compile(r"\bwhen\s+([A-Z][A-Z0-9_]{2,60})\b")
 _COMMAND = re.compile(
     r"(?:^|[{\[;])\s*(?:use\s+)?"
     r"(?:LB::reselect\s+)?(pool|virtual|node|clone\s+pool|HTTP::redirect|HTTP::respond|reject|drop|discard)\b"
-    r"(?:[ \t]+(\{[^{}]{0,300}\}|\"[^\"]{0,300}\"|\[[^\[\]]{0,300}\]|[^\s{}\[\];\"]{1,300}\[?))?"
+    r"(?:[ \t]+(\{[^{}]{0,300}\}|\"[^\"]{0,300}\"|\[|[^\s{}\[\];\"]{1,300}\[?))?"
     r"(?:[ \t]+([^\s{}\[\];]{1,20}))?"
 )
 _COMMENT = re.compile(r"^\s*#|;\s*#.*")
