@@ -13,7 +13,8 @@ import pytest
 
 from ingest import receive
 from ingest.parsers.f5_header import split_spool
-from ingest.receive import Frames, Receiver, Spool, kind_of, visible
+from ingest.receive import Frames, Receiver, Spool, visible
+from ingest.streams import kind_of
 
 REQUEST = b'airf5="1",kind="request",ts="1795339510.052000",http_uri="/auth/token"'
 LTM = b"<133>Nov 22 09:25:35 lb1 notice mcpd[6896]: 01070639:5: Pool /Common/p member /Common/m:1 session status"
@@ -61,6 +62,35 @@ def test_each_message_goes_to_its_stream_by_what_a_client_cannot_write() -> None
     assert kind_of(b"10.1.1.1 GET /AUDIT 200") == "request"
     assert kind_of(LTM) == "ltm"
     assert kind_of(AUDIT) == "audit"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"timestamp": "2026-11-22T09:25:35Z", "client-ip": "10.0.0.1", "method": "GET", "uri": "/x"}',
+        b"<190>,f5_irule=Splunk-iRule-HTTP,src_ip=10.0.0.1,vip=10.0.0.2,http_method=GET",
+        b"<166>Nov 22 09:25:35 lb1,f5_irule=Splunk-HSL-iRule-LB_FAILED,src_ip=10.0.0.1",
+        b'<133>1 2026-11-22T09:25:35.570Z lb1.example.net f5LTM - ID2 [srcip="10.0.0.1" method="GET"',
+        b'<111>1 2026-11-22T09:25:35+00:00 lb1 F5 - access_json - {"event_type":"HTTP_REQUEST"}',
+        b"<134>CEF:0|F5|BIG-IP|||HTTP Request|Low| src=10.0.0.1",
+    ],
+)
+def test_a_request_log_with_a_priority_is_no_syslog(message: bytes) -> None:
+    assert kind_of(message) == "request"
+
+
+def test_a_further_line_goes_where_its_first_line_went(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    error = b"<131>Nov 22 09:25:35 lb1 err tmm[1]: 01220001:3: TCL error: /Common/r <HTTP_REQUEST> - no"
+    spool.put(
+        "10.0.0.9", [(error, False), (b"    invoked from within", False), (REQUEST, False), (b" 200 GET /x", False)]
+    )
+    spool.close()
+    assert [line.split(b" ", 2)[2] for line in lines_of(tmp_path, "10.0.0.9", "ltm")] == [
+        error,
+        b"    invoked from within",
+    ]
+    assert len(lines_of(tmp_path, "10.0.0.9", "request")) == 2
 
 
 def test_line_ends_and_nul_are_shown() -> None:
