@@ -40,6 +40,7 @@ _SSL_REQ = re.compile(r"\[ssl_req\] ?\[([^\]]{1,40})\] ([^\s]{1,64}) ([^\s]{1,32
 _ACCESS_TAIL = re.compile(r" ([0-9-]{1,20})(?: ([0-9-]{1,20}))?$")
 _REST_TIME = re.compile(r"\[([0-9]{1,2}) ([A-Za-z]{3}) ([0-9]{4}) ([0-9:]{8}) UTC\]")
 _ATTEMPTS = re.compile(r"failed to login after ([0-9]{1,6}) attempts?")
+_REQUEST = re.compile(r"Request to run ([^\n]{1,512}?)\.?\Z")
 _LONGEST = 4_000
 _METHODS = {
     "GET": "read",
@@ -125,11 +126,14 @@ def find(header: Header, utc_offset: timedelta = times.NO_OFFSET) -> Fields | No
     if text.startswith("AUDIT - "):
         body = text[8:]
         if "RAW: " in body[:600]:
-            return pam_session(body.partition("RAW: ")[2], header, utc_offset)
+            head, _, told = body.partition("RAW: ")
+            return pam_session(told, header, utc_offset) or requested(head, told)
         if " - transaction #" in body[:2_000]:
             return object_change(body)
         if "cmd_data=" in body or "status=" in body:
             return command(body, header)
+        if body.startswith('user="'):
+            return script(body)
     if "(pam_audit)" in header.process or "(mod_auth_pam)" in header.process:
         return pam_session(text, header, utc_offset)
     return login(text, header) or access(text)
@@ -192,6 +196,23 @@ def command(body: str, header: Header) -> Fields | None:
         "tool": header.process.removesuffix("_child") or values.get("client", ""),
         "detail": detail,
     }
+
+
+def requested(head: str, told: str) -> Fields | None:
+    """`user a - RAW: Request to run /usr/bin/cmd_sod go standby GUI.`: what the pages of the device run."""
+    match = _REQUEST.match(told)
+    if not match:
+        return None
+    user = head.partition("user ")[2].partition(" ")[0]
+    detail: Fields = {"command": match.group(1)}
+    return {"actor": user, "verb": "run", "target": match.group(1)[:200], "tool": "tmui", "detail": detail}
+
+
+def script(body: str) -> Fields:
+    """scriptd's `user="a" folder="/Common" … ="…"`."""
+    values = _values(body)
+    target = next((values[key] for key in ("script", "name", "cmd", "command") if values.get(key)), "")
+    return {"actor": values["user"], "verb": "run", "target": target, "tool": "scriptd", "detail": {**values}}
 
 
 def _values(head: str) -> dict[str, str]:

@@ -10,14 +10,21 @@ from ingest.parsers import times
 
 LEVELS = frozenset(["emerg", "alert", "crit", "err", "error", "warning", "warn", "notice", "info", "debug"])
 _LEVEL_OF = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
-# Words that `logger` and log viewers put before the line: the name of the log file.
-_FILES = frozenset(["ltm", "audit", "gtm", "tmm", "user", "security", "secure", "messages", "daemon", "apm"])
 _PRI = re.compile(r"<([0-9]{1,3})>")
 _PROCESS = re.compile(r"(-?[A-Za-z0-9_./+-]{1,64}(?:\([^()\s]{1,64}\))?)(?:\[([0-9]{1,10})\])?:(?=\s|$)")
 _PID_PROCESS = re.compile(r"(-?[A-Za-z0-9_./+-]{1,64}(?:\([^()\s]{1,64}\))?)\[([0-9]{1,10})\]:")
 _MESSAGE_ID = re.compile(r"([0-9a-fA-F]{8}):([0-7]):(?: |$)")
 _TOKEN = re.compile(r"[^\s]{1,255}")
+# A level's word, a process with its number and a message id: nobody but a BIG-IP writes that, wherever it stands.
+_SIGNATURE = re.compile(
+    r"([^\s]{1,255}) (emerg|alert|crit|err|warning|notice|info|debug) (-?[A-Za-z0-9_./+-]{1,64}(?:\([^()\s]{1,64}\))?)"
+    r"\[([0-9]{1,10})\]: (?:[^\n]{0,160}? )?([0-9a-fA-F]{8}):([0-7]):(?: |$)"
+)
+_ANY_ID = re.compile(r"[0-9a-fA-F]{8}:[0-7]:")
+_REPEATED = re.compile(r"message repeated ([0-9]{1,9}) times: \[ ?")
+_TAILS = ("#015", "#012", "#000", "\\n", "\\r", "\\0")  # line ends as rsyslog and our own receiver show them
 _MOST_DATA = 200
+_FOREIGN = 60  # characters that a collector may put between the time and the rest of the head
 _5424 = re.compile(r"([^\s]{1,255}) ([^\s]{1,48}) ([^\s]{1,128}) ([^\s]{1,32}) (?=\[|-)")
 
 
@@ -35,6 +42,7 @@ class Header(NamedTuple):
     text: str
     slot: str = ""  # "slot1" of a VIPRION's "slot1/host"
     data: dict[str, str] | None = None  # structured data of RFC 5424
+    repeated: int = 1  # how often a relay says that it had this line
 
 
 class Spool(NamedTuple):
@@ -91,7 +99,7 @@ def parse(message: str, received: datetime | None = None, utc_offset: timedelta 
     near = times.last_error_date(message)
     # The date in a last error is local time of the device, like the header itself.
     near = near - utc_offset if near else received
-    pos = _skip_file_word(message, pos)
+    pos = pos if version else _skip_word(message, pos)
     found = times.stamp(message, pos + 2 if version else pos, near, utc_offset)
     if found:
         header = _rfc5424(message, found[1] + 1, pri, found[0])
@@ -100,12 +108,32 @@ def parse(message: str, received: datetime | None = None, utc_offset: timedelta 
     pos += 2 if version else 0
     at, host, level, process, pid, pos = _scan(message, pos, near, utc_offset)
     message_id, digit, pos = _message_id(message, pos)
-    data = None
+    data, repeated = None, 1
     if message.startswith("[F5@", pos):
         data, pos = structured_data(message, pos)
+    elif not message_id:
+        again = _REPEATED.match(message, pos)
+        if again:
+            message, repeated = message.rstrip().removesuffix("]"), int(again.group(1))
+            message_id, digit, pos = _message_id(message, again.end())
+        elif at is not None and not process and _ANY_ID.search(message, pos, pos + 400):
+            signed = _SIGNATURE.search(message, pos, pos + 400)
+            # further on, a client's own text may stand in the line
+            if signed and signed.start() - pos <= _FOREIGN:
+                host, level, process, number, message_id, digit = signed.groups()
+                pid, message_id, pos = int(number), message_id.lower(), signed.end()
     slot, host = _slot(host)
     severity = _severity(level, digit, pri)
-    return Header(pri, at, host, level, process, pid, message_id, severity, message[pos:].strip(), slot, data)
+    text = _text(message, pos)
+    return Header(pri, at, host, level, process, pid, message_id, severity, text, slot, data, repeated)
+
+
+def _text(message: str, pos: int) -> str:
+    """The text from here on, without the line ends that relays make visible."""
+    end = len(message)
+    while end > pos and (message[end - 1].isspace() or message.endswith(_TAILS, pos, end)):
+        end -= 1 if message[end - 1].isspace() else 4 if message[end - 4] == "#" else 2
+    return message[pos:end].lstrip()
 
 
 def _pri(message: str) -> tuple[int | None, int]:
@@ -120,9 +148,10 @@ def _pri(message: str) -> tuple[int | None, int]:
     return (value if value < 192 else None), pos
 
 
-def _skip_file_word(message: str, pos: int) -> int:
+def _skip_word(message: str, pos: int) -> int:
+    """Behind the name of the log's file, a relay's name or a day of the week that stands before the time."""
     token = _TOKEN.match(message, pos)
-    if token and token.group() in _FILES:
+    if token and times.stamp(message, pos) is None:
         after = token.end() + 1
         pri = _PRI.match(message, after)
         after = pri.end() if pri else after
@@ -217,6 +246,8 @@ def _slot(host: str) -> tuple[str, str]:
         slot, _, rest = host.partition("/")
         if slot[4:].isdigit() and rest:
             return slot, rest
+    if host.startswith("local/") and len(host) > 6:
+        return "", host[6:]  # as BIG-IP 9 and 10 write it
     return "", host
 
 
@@ -240,7 +271,7 @@ def _rfc5424(message: str, pos: int, pri: int | None, at: datetime | None) -> He
         data, pos = structured_data(message, pos)
     elif message.startswith("-", pos):
         pos += 1
-    text = message[pos:].strip()
+    text = _text(message, pos)
     found = _MESSAGE_ID.match(msgid) or _MESSAGE_ID.match(text)
     if found and found.string is text:
         text = text[found.end() :]

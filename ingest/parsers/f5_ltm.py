@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest.parsers import f5_header, f5_ltm_traffic
+from ingest.parsers import f5_header, f5_ltm_device, f5_ltm_traffic
 from ingest.parsers.f5_header import Header, clean, unwrap
 from ingest.records import HealthEvent, Other, Reject
 
@@ -42,13 +42,21 @@ COLOURS = {
     "black": "disabled",
 }
 
-# A line without one of these processes or an 8-digit id is not taken for F5's: a generic pattern swallows other
-# products (Wazuh took its F5 decoders out again for that reason).
-DAEMONS = re.compile(
-    r"(?:tmm[0-9]{0,3}|mcpd|bigd|big3d|gtmd|sod|lacpd|apmd|tmsh|icrd_child|icrd|scriptd|tmrouted|chmand|bd|datasyncd|"
-    r"audit_forwarder|iControlPortal\.cgi|restjavad|bcm56xxd|alertd|errdefsd|clusterd|vcmpd|statsd|mgmtd|zrd|overdog|"
-    r"promptstatusd|csyncd|fpdd|merged|evrouted|asm_config_server\.pl)\Z"
+# A line is taken for F5's by its message id, by a form of text that only F5 writes, by the level's word that F5's syslog
+# puts between host and process, or by one of these processes. A generic pattern swallows other products (Wazuh took its
+# F5 decoders out again for that reason).
+_OWN = (
+    r"tmm[0-9]{0,3}|mcpd|bigd|big3d|gtmd|sod|lacpd|apmd|icrd_child|tmrouted|chmand|bcm56xxd|iControlPortal\.cgi|"
+    r"audit_forwarder|datasyncd|errdefsd|promptstatusd|asm_config_server\.pl"
 )
+_OWN_DAEMONS = re.compile(rf"(?:{_OWN})\Z")
+DAEMONS = re.compile(
+    rf"(?:{_OWN}|tmsh|icrd|scriptd|bd|restjavad|restnoded|alertd|clusterd|vcmpd|statsd|mgmtd|zrd|zxfrd|overdog|csyncd|"
+    r"fpdd|merged|evrouted|ql|vxland|lind|iprepd|tmipsecd|keymgmtd|sdmd|websso|nlad|avrd|devmgmtd|hwpd|monpd|boot_marker)\Z"
+)
+_ACCESS = re.compile(
+    r"/[A-Za-z0-9_.-]{1,64}/[^\s:]{1,256}:[^\s:]{1,64}:[0-9a-f]{8}: "
+)  # APM: profile, partition, session
 
 
 def parse(line: str, received: datetime | None = None, utc_offset: timedelta = timedelta(0)) -> Record:
@@ -80,12 +88,14 @@ def from_header(header: Header, raw: str, received: datetime | None, sender: str
     detail = {**event.pop("detail", {}), **({"slot": header.slot} if header.slot else {})}
     if header.process:
         detail["process"] = header.process
+    if header.repeated > 1 and event.get("count") is None:
+        event["count"] = header.repeated
     return HealthEvent(at=at, hostname=hostname, message_id=header.message_id, detail=detail, raw=raw, **event)
 
 
 def is_f5(header: Header) -> bool:
     """True for a line that only a BIG-IP writes."""
-    if header.message_id:
+    if header.message_id or (header.level and header.process and header.hostname):
         return True
     text = header.text
     if text.startswith(("Pool /", "Node /", "Pool member ", "Rule /", "SNMP_TRAP: ", "Virtual Address ", "Monitor /")):
@@ -94,9 +104,15 @@ def is_f5(header: Header) -> bool:
         return True
     if text.startswith("pam_bigip_authz:") or header.process.endswith(("(pam_audit)", "(mod_auth_pam)")):
         return True
-    if header.level and text.startswith(("Re-starting ", "---===[ ")):  # its process supervisor, and its boot marker
+    if header.level and text.startswith(("Re-starting ", "---===[ ", "boot_marker : ---===[ ")):
+        return True  # its process supervisor, and its boot marker
+    if header.hostname and text.startswith("Saving running configuration..."):
         return True
-    if lost_messages(text) is not None and (header.level or header.process):
+    if lost_messages(text) is not None and (header.level or header.process or header.hostname):
+        return True
+    if _ACCESS.match(text):
+        return True
+    if header.process and header.pid is not None and _OWN_DAEMONS.match(header.process):
         return True
     return bool(header.process and DAEMONS.match(header.process) and (header.level or header.hostname))
 
@@ -247,4 +263,5 @@ FORMS: tuple[Callable[[str], dict[str, Any] | None], ...] = (
     virtual,
     monitor_instance,
     *f5_ltm_traffic.FORMS,
+    *f5_ltm_device.FORMS,
 )

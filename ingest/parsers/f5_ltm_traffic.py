@@ -1,4 +1,4 @@
-"""Texts of the ltm and gtm logs about traffic and the device: limits, resets, TLS, failover, GSLB, lost messages.
+"""Texts of the ltm and gtm logs about traffic: limits, resets, TLS, HTTP, iRules, GSLB, and lost messages.
 
 Each function takes the text behind the message id and returns the fields of a HealthEvent, or None.
 """
@@ -19,6 +19,10 @@ _THROTTLED = (
     "Cumulative log rate exceeded!",
     "Resuming log processing at this invocation",
 )
+_RELAY_LOST = re.compile(
+    r"(?:imuxsock|imjournal|imudp|imtcp|action)[^\n]{0,80}?(?:lost ([0-9]{1,12}) messages|: ([0-9]{1,12}) messages lost)"
+)
+_AGAIN = re.compile(r"last message repeated ([0-9]{1,12}) times?\.?\Z")
 _RESUMED = re.compile(r"Resuming log processing at this invocation; held ([0-9]{1,12}) messages?")
 _RST = re.compile(r"RST sent from ([^\s,]{1,128}) to ([^\s,]{1,128}), (?:\[([^\]]{1,64})\] ?)?")
 _PORTS = re.compile(
@@ -33,30 +37,29 @@ _CIPHERS = re.compile(r"No shared ciphers between SSL peers ([^\s]{1,256})")
 _CONNECTION_ERROR = re.compile(r"(?:([^\s]{1,128}) -> ([^\s]{1,128}): |\(null connflow\): )?Connection error: ")
 _SYNCOOKIE = re.compile(r"Syncookie (threshold|counter|HW mode|SW mode) ")
 _OF_VIRTUAL = re.compile(r"(?:virtual|server|for virtual|vip) = ?([^\s,]{1,512})")
-_HEADER_SIZE = re.compile(r"HTTP header \(?([0-9]{1,12})\)? exceeded maximum allowed (?:size|number) of ([0-9]{1,12})")
+_HEADER_SIZE = re.compile(
+    r"HTTP header \(?([0-9]{1,12}|count)\)? exceeded maximum allowed (?:size|number|count) of [0-9]{1,12}"
+)
 _NAMED = re.compile(r"(vip|pool|server_ip|client_ip)=([^\s)]{1,512})")
 _GTM_MEMBER = re.compile(
     r"(?:SNMP_TRAP: )?Pool \(?([^\s()]{1,512})\)? member \(?([^\s()]{1,512})\)?(?: \(ip:port=([^\s)]{1,128})\))?"
     r" (state change |enabled|disabled)"
 )
 _GTM_OBJECT = re.compile(
-    r"SNMP_TRAP: (Pool|Wide IP|Wideip|VS|Virtual Server|Server|Data [Cc]enter|Link|Box|Prober)"
+    r"(?:SNMP_TRAP: )?(Prober [Pp]ool|Pool|Wide IP|Wideip|VS|Virtual Server|Server|Data [Cc]enter|Link|Box|Prober)"
     r" \(?([^\s()]{1,512})\)?(?: \((?:ip(?::port)?=)?([^\s)]{1,128})\))?"
     r"(?: \(Server [^\s)]{1,256}\))? (?:[a-z]{1,12} ){0,2}?(state change |enabled|disabled)"
+)
+_SYNC_GROUP = re.compile(
+    r"(?:SNMP_TRAP: )?BIG-IP (?:GTM|DNS) ([^\s]{1,256}) \(([^)]{1,128})\) (joined|left|leaving|joining) sync group ([^\s]{1,256})"
+)
+_CHANGED = re.compile(
+    r"((?:[A-Z][A-Za-z]{1,20} ){0,3})([^\s]{1,512}) (?:changed state|state changed) from ([A-Za-z]{2,20}) "
+    r"to ([A-Za-z]{2,20})\.?\Z"
 )
 _ARROW = re.compile(r"([A-Za-z]{2,20}) -{1,2}> ([A-Za-z]{2,20})")
 _GTM_MONITOR = re.compile(
     r"Monitor instance ([^\s]{1,512}) ([^\s]{1,128}) ([A-Z]{2,20}) -{1,2}> ([A-Z]{2,20})(?: from ([^\s]{1,256}))?"
-)
-_HA_SCORE = re.compile(r"HA Group ([^\s]{1,256}) score updated from ([0-9]{1,9}) to ([0-9]{1,9})")
-_DEVICE = re.compile(r"from device ([^\s]{1,256})")
-_SECONDS = re.compile(r"(?:for|after) ([0-9.]{1,20}) second")
-_TRAFFIC_GROUP = re.compile(r"(Active|Standby|Offline)(?: for traffic group ([^\s]{1,256}?))?\.?$")
-_RESTART = re.compile(r"Re-starting ([a-z0-9_]{1,32})")
-_CLOCK = re.compile(r"Clock advanced by ([0-9]{1,12}) ticks")
-_RST_LIMIT = re.compile(
-    r"Limiting ([a-z ]{1,40}) (?:RST )?(?:packet )?response from ([0-9]{1,12}) to ([0-9]{1,12}) packets/sec"
-    r"(?: for traffic-group ([^\s]{1,256}))?"
 )
 _MEMBER_COLOUR = {
     "green": "up",
@@ -77,14 +80,20 @@ _OBJECT_COLOUR = {
 
 
 def lost_messages(text: str) -> Fields | None:
-    """Notices that stand in for messages the device did not write; they carry the id of what they replace."""
-    if text.startswith(("Re-enabling general logging", "Suppressed ", *_THROTTLED)):
-        match = _HELD.match(text) or _SUPPRESSED.match(text) or _RESUMED.match(text)
-        if match is None and text.startswith(("Suppressed ", "Re-enabling")):
+    """Notices that stand in for messages that were not written; the device's carry the id of what they replace.
+
+    syslogd's "last message repeated" and rsyslog's own losses count too: a relay in between says them.
+    """
+    count: str | None = None
+    if text.startswith(_THROTTLED):
+        match = _RESUMED.match(text)
+        count = match.group(1) if match else None
+    else:
+        match = _HELD.match(text) or _SUPPRESSED.match(text) or _AGAIN.match(text) or _RELAY_LOST.match(text)
+        if match is None:
             return None
-        count = int(match.group(1)) if match else None
-        return {"kind": "device", "state": "lost_messages", "count": count, "reason": text[:200]}
-    return None
+        count = next(filter(None, match.groups()))
+    return {"kind": "device", "state": "lost_messages", "count": int(count) if count else None, "reason": text[:200]}
 
 
 def reset(text: str) -> Fields | None:
@@ -185,6 +194,8 @@ def http_limits(text: str) -> Fields | None:
     state = "header_too_large" if match else ""
     if not match and "Server sends too much data" in text[:300]:
         state = "server_sent_too_much"
+    elif text.startswith("http_process_state_") and "Invalid action" in text[:300]:
+        state = "http_state_error"
     if not state:
         return None
     named = dict(_NAMED.findall(text[:4_000]))
@@ -196,6 +207,33 @@ def http_limits(text: str) -> Fields | None:
         "reason": text[:300],
         "detail": named,
     }
+
+
+_RULE_ERROR = re.compile(r"TCL error: ([^\s]{1,256}) <([A-Z0-9_]{1,48})>(?: - | )?")
+_ABORTED = re.compile(
+    r"(?:Pending rule|Rule|TCL error:) ?([^\s]{1,256}) <([A-Z0-9_]{1,48})> aborted for ([^\s]{1,128}) -> ([^\s]{1,128})"
+)
+
+
+def rule_error(text: str) -> Fields | None:
+    """An iRule that failed: the device resets the connection."""
+    match = _ABORTED.match(text)
+    if match:
+        name, event, source, target = match.groups()
+        detail = {"event": event, "source": source, "target": target}
+        return {"kind": "device", "state": "rule_aborted", "object": name, "reason": "aborted", "detail": detail}
+    match = _RULE_ERROR.match(text)
+    if match:
+        name, event = match.groups()
+        reason = " ".join(text[match.end() : match.end() + 600].replace("#012", " ").replace("\\n", " ").split())
+        return {
+            "kind": "device",
+            "state": "rule_error",
+            "object": name,
+            "reason": reason[:500],
+            "detail": {"event": event},
+        }
+    return None
 
 
 def gtm(text: str) -> Fields | None:
@@ -219,6 +257,16 @@ def gtm(text: str) -> Fields | None:
         if kind == "pool":
             event["f5_pool"] = name
         return _gtm_state(text, match.end(), change, event, _OBJECT_COLOUR)
+    match = _SYNC_GROUP.match(text)
+    if match:
+        name, address, what, group = match.groups()
+        detail = {"gtm": True, "address": address, "sync_group": group}
+        return {"kind": "device", "state": f"sync_group_{what}", "object": name, "detail": detail}
+    match = _CHANGED.match(text)
+    if match:
+        what, name, before, after = match.groups()
+        event = {"kind": "device", "object": name, "detail": {"gtm": True, "type": what.strip()}}
+        return {**event, "state": _coloured(after), "was": _coloured(before)}
     match = _GTM_MONITOR.match(text)
     if match:
         monitor, instance, before, after, source = match.groups()
@@ -252,64 +300,13 @@ def _gtm_state(text: str, pos: int, what: str, event: Fields, colours: dict[str,
     return event
 
 
+def _coloured(word: str) -> str:
+    return _OBJECT_COLOUR.get(word.lower(), word.lower())
+
+
 def _bracket(text: str, pos: int) -> str:
     start, end = text.find("(", pos), text.rfind(")")
     return text[start + 1 : end].strip() if 0 <= start < end else ""
-
-
-def high_availability(text: str) -> Fields | None:
-    match = _HA_SCORE.match(text)
-    if match:
-        group, before, after = match.groups()
-        detail = {"from": int(before), "to": int(after)}
-        return {"kind": "device", "state": "ha_score", "object": group, "was": before, "detail": detail}
-    state = ""
-    for start, meaning in _HEARTBEAT:
-        if text.startswith(start):
-            state = meaning
-            break
-    if state:
-        device, seconds = _DEVICE.search(text, 0, 1_000), _SECONDS.search(text, 0, 1_000)
-        waited = {"seconds": seconds.group(1)} if seconds else {}
-        return {"kind": "device", "state": state, "object": device.group(1) if device else "", "detail": waited}
-    match = _TRAFFIC_GROUP.match(text) if len(text) < 400 else None
-    if match:
-        return {"kind": "device", "state": match.group(1).lower(), "object": match.group(2) or ""}
-    return None
-
-
-_HEARTBEAT = (
-    ("No failover status messages received", "heartbeat_lost"),
-    ("Failover status message received after", "heartbeat_gap"),
-    ("First failover status message received", "heartbeat_first"),
-    ("Leaving Standby", "leaving_standby"),
-    ("Leaving Active", "leaving_active"),
-    ("Going active", "going_active"),
-    ("Going standby", "going_standby"),
-    ("Going offline", "offline"),
-    ("Forced offline", "offline"),
-    ("Failover condition", "failover_condition"),
-    ("Peer's HA", "peer_changed"),
-)
-
-
-def device(text: str) -> Fields | None:
-    match = _RESTART.match(text)
-    if match:
-        return {"kind": "device", "state": "restarting", "object": match.group(1)}
-    match = _CLOCK.match(text)
-    if match:
-        return {"kind": "device", "state": "clock_advanced", "detail": {"ticks": int(match.group(1))}}
-    match = _RST_LIMIT.match(text)
-    if match:
-        what, before, after, group = match.groups()
-        detail = {"what": what, "from": int(before), "to": int(after)}
-        return {"kind": "device", "state": "rst_limited", "object": group or "", "reason": text[:200], "detail": detail}
-    lower = text[:200].lower()
-    if "aggressive mode" in lower and ("sweeper" in lower or "activated" in lower):
-        state = "memory_relieved" if "deactivated" in lower else "memory_pressure"
-        return {"kind": "device", "state": state, "reason": text[:200]}
-    return None
 
 
 FORMS: tuple[Callable[[str], Fields | None], ...] = (
@@ -319,7 +316,6 @@ FORMS: tuple[Callable[[str], Fields | None], ...] = (
     tls,
     syncookie,
     http_limits,
+    rule_error,
     gtm,
-    high_availability,
-    device,
 )

@@ -14,6 +14,7 @@ NO_OFFSET = timedelta(0)
 # Widths are bounded everywhere, so that no pattern here can be slow on hostile text.
 _CLOCK = r"([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]{1,9}))?"
 _BSD = re.compile(r"([A-Za-z]{3}) {1,2}([0-9]{1,2})(?: ([0-9]{4}))? " + _CLOCK + r"(?: ([0-9]{4})(?= ))?(?![0-9:])")
+_YEAR_FIRST = re.compile(r"([0-9]{4}) ([A-Za-z]{3}) {1,2}([0-9]{1,2}) " + _CLOCK + r"(?![0-9:])")
 _ISO = re.compile(
     r"([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2})[T ]" + _CLOCK + r" ?(Z|z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})?(?![0-9:])"
 )
@@ -110,6 +111,11 @@ def stamp(
         return _without_year(
             month, int(day), year or trailing, (hour, minute, second, fraction), offset, near, match.end()
         )
+    match = _YEAR_FIRST.match(text, start)
+    if match:
+        year, name, day, hour, minute, second, fraction = match.groups()
+        month = MONTHS.get(name.lower(), 0)
+        return _without_year(month, int(day), year, (hour, minute, second, fraction), offset, near, match.end())
     match = _TMSH.match(text, start)
     if match:
         month, day, hour, minute, second, fraction = match.groups()

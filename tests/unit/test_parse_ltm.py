@@ -183,7 +183,12 @@ def test_an_id_with_two_texts_is_decided_by_its_text() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "Jan 17 03:35:18 h err tmm1[7]: 01220001:3: TCL error: /Common/r <HTTP_REQUEST> - ERR_NOT_SUPPORTED (line 8)",
+        "Jan 17 03:35:18 h err mcpd[7]: 01070734:3: Configuration error: no such thing",
+        "May 24 11:15:01 HOSTNAME notice logrotate[3582]: ALERT exited abnormally with [1]",
+        "Jan 17 03:35:18 h info CROND[6551]: (root) CMD (/usr/bin/diskmonitor)",
+        "apmd[14173]: GSSAPI client step 1",
+        "/Common/SAML:Common:76220fff: Username 'a'",
+        "Oct 28 03:36:30 gtm1 Saving running configuration...",
         "Feb 17 23:35:29 b info tmm2[17067]: Rule /Common/r <HTTP_RESPONSE>: Response Code: 404",
         "Jan 17 03:35:18 h info audit_forwarder[16218]: audit_forwarder started.",
     ],
@@ -196,7 +201,8 @@ def test_f5_lines_of_other_kinds_are_kept(line: str) -> None:
     "line",
     [
         "",
-        "May 24 11:15:01 HOSTNAME notice logrotate[3582]: ALERT exited abnormally with [1]",
+        "CROND[1786]: (root) CMD (/usr/bin/run)",
+        "last message repeated 3 times",
         "Jan 17 03:35:18 web1 sshd[12]: Connection closed by 10.0.0.1",
         "Oct 11 22:14:15 cisco %ASA-6-302013: Built outbound TCP connection",
         '10.0.0.1 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.0" 200 2326',
