@@ -11,7 +11,7 @@ from ingest.records import RequestLine
 # The names that templates in the field use (vendor documentation, Google SecOps, mis-typed templates), lower case, with
 # "_" for "-". The first name that holds a value counts.
 NAMES: dict[str, tuple[str, ...]] = {
-    "hostname": ("hostname", "bigip_hostname", "unit_hostname", "device"),
+    "hostname": ("hostname", "bigip_hostname", "unit_hostname", "f5_hostname", "device"),
     "virtual_name": ("virtual_name", "virtual", "vsname", "vs_name", "virtual_server"),
     "virtual_ip": ("virtual_ip", "dest_ip", "vip", "vsip"),
     "virtual_port": ("virtual_port", "dest_port", "vport", "vsport"),

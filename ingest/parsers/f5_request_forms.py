@@ -19,7 +19,14 @@ _IRULE_KEY = re.compile(r",([a-z0-9_]{1,40})=")
 _CEF_KEY = re.compile(r"(?:^| )([A-Za-z0-9_]{1,40})=")
 _RULE_KEY = re.compile(r"(?:^| )([a-z_]{2,40})=")
 _RULE = re.compile(r"Rule (/[^\s]{1,256}) <([A-Z_]{1,40})>: ")
-_SPLUNK_KEY = re.compile(r"(?:, |-> )([A-Z_]{2,40}) = ")
+_SPLUNK_KEY = re.compile(r"(?:, |-> )([A-Z0-9_]{2,40}) = ")
+_CAPITAL_KEY = re.compile(r"(?:^|, ?)([A-Z_]{2,40})=")
+_CAPITALS = {
+    "server_node": "server_ip",
+    "server_node_port": "server_port",
+    "request_start_time": "req_start_time",
+    "request_elapsed_time": "response_ms",
+}
 _CEF = {
     "src": "client_ip",
     "spt": "client_port",
@@ -99,6 +106,19 @@ def splunk_irule(message: str, received: datetime | None) -> Found:
     return request_line(values, received, differs)
 
 
+def capital_irule(message: str, received: datetime | None) -> Found:
+    """The same iRule in capitals, `<190> CLIENT_IP=1.2.3.4, VIP=…, HTTP_URL=host:80/x, …`: its status is empty on LB_FAILED."""
+    place = message.find("CLIENT_IP=", 0, 200)
+    if place < 0 or "HTTP_URL=" not in message or "=" in message[:place]:
+        return None
+    pairs, differs = _keyed(message[place:].rstrip().removesuffix("#015"), _CAPITAL_KEY)
+    values = {_CAPITALS.get(name, name): value for name, value in _first_of(pairs).items()}
+    chosen = values.pop("vip_name", "").split(" ")
+    values["pool"] = chosen[0] if chosen[0].startswith("/") else ""
+    host, slash, uri = values.pop("http_url", "").partition("/")
+    return request_line({**values, "host": host, "uri": slash + uri}, received, differs)
+
+
 def cef(message: str, received: datetime | None) -> Found:
     """`CEF:0|F5|BIG-IP|||HTTP Request|Low| src=… requestMethod=GET …`; other modules' CEF is no request line."""
     place = message.find("CEF:0|F5|BIG-IP|", 0, 400)
@@ -118,10 +138,12 @@ def json_line(message: str, received: datetime | None) -> Found:
     if place < 0 or not message.rstrip().endswith("}"):
         return None
     body = message[place:].rstrip()
-    try:
-        row = json.loads(body)
-    except (ValueError, RecursionError):
-        row = None
+    row = _loaded(body)
+    if row is None and (
+        "\\n" in body[:64] or "#012" in body[:64]
+    ):  # a template of several lines, made one by a receiver
+        body = body.replace("\\n", " ").replace("#012", " ")
+        row = _loaded(body)
     suspect = row is None
     if row is None:
         row = _broken_json(body)
@@ -140,6 +162,13 @@ def json_line(message: str, received: datetime | None) -> Found:
         suspect = True
     values = {**values, "hostname": values.get("hostname", "") or parse_header(message[:place], received).hostname}
     return request_line(values, received, suspect or _doubled(body, row))
+
+
+def _loaded(body: str) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _doubled(body: str, row: dict[str, object]) -> bool:
@@ -207,6 +236,7 @@ def splunk_text(message: str, received: datetime | None) -> Found:
         ("vip", "virtual_ip", "virtual_port"),
         ("client", "client_ip", "client_port"),
         ("server", "server_ip", "server_port"),
+        ("snat_ip", "snat_ip", "snat_port"),
     ):
         host, _, number = values.pop(name, "").rpartition(":")
         values.setdefault(ip, host or number)
@@ -234,6 +264,7 @@ def irule(message: str, received: datetime | None) -> Found:
 
 FORMS: tuple[Callable[[str, datetime | None], Found], ...] = (
     splunk_irule,
+    capital_irule,
     cef,
     irule,
     json_line,

@@ -18,6 +18,9 @@ from ingest.records import Reject, RequestLine
 
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z0-9_-]{1,128})\}|([A-Za-z][A-Za-z0-9_]{0,127}))")
 _LONGEST_TEMPLATE = 16_384
+# Apache's lines, which the device writes ready made; what it puts for the user is the user of basic auth.
+_NCSA = '$CLIENT_IP - $Username $DATE_NCSA "$HTTP_REQUEST" $HTTP_STATCODE $RESPONSE_SIZE'
+_READY_MADE = {"NCSA_COMMON": _NCSA, "NCSA_COMBINED": _NCSA + ' "$Referer" "${User-Agent}"'}
 
 # A variable of F5 -> the name `f5_request_fields` knows. Every other bare name is a header.
 _FIELDS = {
@@ -92,7 +95,9 @@ class Template:
 
 def compile_template(text: str) -> Template:
     """Compile a request or response template. ValueError, with a sentence, where its values could not be told apart."""
-    text = text.strip("\r\n")
+    text = _VARIABLE.sub(
+        lambda match: _READY_MADE.get(match.group(1) or match.group(2), match.group()), text.strip("\r\n")
+    )
     if not text or len(text) > _LONGEST_TEMPLATE:
         raise ValueError("a template is one line of 1 to 16,384 characters")
     variables: list[str] = []
