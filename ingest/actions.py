@@ -57,10 +57,11 @@ def configure_source(
 
     `config` of an Airflow: base_url, username, password or token (as env:NAME or file:/path), poll_s, options.
     Of an F5 log: glob (a pattern or several), and of a request log: template (a text or several). Of a snapshot:
-    folder. Of what Telemetry Streaming pushes: glob, and token (where the token it shows stands) unless one is made
-    with `ingest.push.tokens`. And of their device: group, hostname, utc_offset_s, makes_own_errors, logs_requests.
+    folder. Of iControl REST: base_url, username, password, verify, allow, calls_per_minute. Of what Telemetry
+    Streaming pushes: glob, and token (where the token it shows stands) unless one is made with
+    `ingest.push.tokens`. And of their device: group, hostname, utc_offset_s, makes_own_errors, logs_requests.
     """
-    if kind not in (Feed.Kind.AIRFLOW_API, Feed.Kind.F5_ICONTROL, Feed.Kind.F5_TELEMETRY, *SPOOLED):
+    if kind not in (Feed.Kind.AIRFLOW_API, Feed.Kind.F5_ICONTROL, Feed.Kind.F5_REST, Feed.Kind.F5_TELEMETRY, *SPOOLED):
         raise Refused(f"{kind} is no kind of source that can be configured.")
     old = Feed.objects.select_for_update().filter(name=name).first()
     if old is not None and old.kind != kind:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from ingest import airflow_feed, incidents, judging, leases, ledger, partitions, snapshot_feed, templates
+from ingest import airflow_feed, icontrol_feed, incidents, judging, leases, ledger, partitions, snapshot_feed, templates
 from ingest.models import Airflow, Batch, Feed, Slot
 from ingest.sources import spool
 from ingest.sources.http import SourceRefused, SourceUnavailable, back_off_s
@@ -38,6 +38,10 @@ def ingest(feed: Feed, epoch: int) -> int:
             return airflow_feed.read(feed, epoch, TURN_S)
         if feed.kind == Feed.Kind.F5_ICONTROL:
             read = snapshot_feed.read(feed, epoch)
+            ledger.reached(feed, timezone.now())
+            return read
+        if feed.kind == Feed.Kind.F5_REST:
+            read = icontrol_feed.read(feed, epoch)
             ledger.reached(feed, timezone.now())
             return read
         return read_spool(feed, epoch, TURN_S)
@@ -159,7 +163,7 @@ def _failed(feed: Feed, epoch: int, state: str, sentence: str, wait: timedelta) 
 
 def correlate(now: datetime, limit: int = JUDGE_AT_ONCE) -> int:
     """Turn halves that wait in vain into rows, judge what is waiting and group it; the number of tries judged."""
-    live = Feed.objects.filter(kind=Feed.Kind.F5_REQUEST, enabled=True, capture="")
+    live = Feed.objects.filter(kind__in=(Feed.Kind.F5_REQUEST, Feed.Kind.F5_TELEMETRY), enabled=True, capture="")
     for feed in live.select_related("device"):
         if feed.complete_to:
             requests.expire_halves(feed, feed.complete_to)

@@ -127,6 +127,18 @@ def ranges(value: Any) -> str | None:
     return None
 
 
+def verify(value: Any) -> str | None:
+    """Whether the certificate is checked, or against which CA."""
+    fine = isinstance(value, bool) or folder(value) is None
+    return None if fine else "must be true, false or the absolute path of a CA file"
+
+
+def calls(value: Any) -> str | None:
+    """A budget of calls."""
+    fine = isinstance(value, int) and not isinstance(value, bool) and 6 <= value <= 600
+    return None if fine else "must be a whole number of calls from 6 to 600"
+
+
 def options(value: Any) -> str | None:
     """The seldom needed settings of a connection."""
     if not isinstance(value, dict) or not set(value) <= set(OPTIONS):
@@ -140,6 +152,12 @@ def options(value: Any) -> str | None:
         if not isinstance(one, int | float) or isinstance(one, bool) or not 0 <= one <= 100_000:
             return f"has a {name} that must be a number from 0 to 100,000"
     return None
+
+
+def telemetry(value: Any) -> str | None:
+    """Whether Telemetry Streaming pushes here, or where the token stands that it has to show."""
+    fine = isinstance(value, bool) or reference(value) is None
+    return None if fine else "must be true, false, or env:NAME or file:/path, which says where its token stands"
 
 
 _KIND = Field("kind", text, "Kind")
@@ -181,4 +199,17 @@ DEVICE: tuple[Field, ...] = (
         "As it is set on the device; empty: airf5's own. Several: one a line.", "list", True,
     ),
     Field("folder", folder, "Folder with snapshots of iControl REST"),
+    Field(
+        "url", address, "Address of its iControl REST",
+        "The management address of this one unit, such as https://bigip-1.example.com", wide=True,
+    ),
+    Field("username", text, "User name", "A user of airf5 alone, with the role auditor on all partitions."),
+    Field("password", reference, "Password", "", "secret"),
+    Field("verify", verify, "Certificate is checked", "true; false; or the absolute path of a CA file.", "json"),
+    Field("calls_per_minute", calls, "Most calls a minute", "6 to 600; default 30.", "number"),
+    _ALLOW,
+    Field(
+        "telemetry", telemetry, "Telemetry Streaming pushes here",
+        "To /ingest/telemetry/ and the device's name, with a token of manage.py telemetry-token.", "flag",
+    ),
 )  # fmt: skip

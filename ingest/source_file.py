@@ -6,6 +6,7 @@ sentence that names the entry and the field.
 
 from __future__ import annotations
 
+import glob
 import json
 import re
 import reprlib
@@ -21,6 +22,7 @@ from django.db import transaction
 from ingest import actions, source_fields, templates
 from ingest.models import Feed
 from ingest.parsers.times import zone
+from ingest.push import spool as push_spool
 from ingest.receive import folder_of
 from ingest.source_fields import LONGEST_NAME, Field
 
@@ -164,17 +166,33 @@ def _airflow(title: str, name: str, entry: Mapping[str, Any], spool: Path) -> li
 
 
 def _device(title: str, name: str, entry: Mapping[str, Any], spool: Path) -> list[Source]:
-    if bool(entry.get("spool")) == bool(entry.get("sender")):
+    logs, pushes = bool(entry.get("spool")) + bool(entry.get("sender")), entry.get("telemetry")
+    if logs != 1 and not ((pushes or entry.get("url")) and not logs):
         raise _wrong(title, "sender", None, "or spool is needed, and only one of them")
     about: Config = {"group": entry.get("group") or name, "hostname": entry.get("hostname") or ""}
     about["utc_offset_s"] = int((zone(entry.get("utc_offset")) or timedelta()).total_seconds())
     about["makes_own_errors"] = entry.get("makes_own_errors", False)
     about["logs_requests"] = entry.get("logs_requests", not templates.answers_only(entry.get("template")))
     told = about | ({"template": entry["template"]} if entry.get("template") else {})
-    feeds = actions.device_sources(name, _spool(entry, spool), told)
+    feeds = actions.device_sources(name, _spool(entry, spool), told) if logs else []
+    if pushes:
+        pattern = f"{glob.escape(str(push_spool.folder_of(spool, name)))}/telemetry*.log*"
+        token = {"token": pushes} if isinstance(pushes, str) else {}
+        feeds.append((Feed.Kind.F5_TELEMETRY, f"{name}/telemetry", {"glob": [pattern], **token, **about}))
     if entry.get("folder"):
         feeds.append((Feed.Kind.F5_ICONTROL, f"{name}/icontrol", {"folder": entry["folder"], **about}))
+    if entry.get("url"):
+        feeds.append((Feed.Kind.F5_REST, f"{name}/rest", {**_rest(title, entry), **about}))
     return [Source(title, kind, feed, None, name, config) for kind, feed, config in feeds]
+
+
+def _rest(title: str, entry: Mapping[str, Any]) -> Config:
+    """How to reach the device's iControl REST."""
+    for field in ("username", "password"):
+        if not entry.get(field):
+            raise _wrong(title, field, None, "is missing: iControl REST at url asks for both")
+    config: Config = {"base_url": entry["url"], "username": entry["username"], "password": entry["password"]}
+    return config | {name: entry[name] for name in ("verify", "calls_per_minute", "allow") if name in entry}
 
 
 def _spool(entry: Mapping[str, Any], spool: Path) -> str:

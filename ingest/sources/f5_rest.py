@@ -36,7 +36,7 @@ class Reading:
 
 MONITOR_KINDS = ("http", "https", "tcp", "tcp-half-open", "gateway-icmp", "external")
 READINGS: tuple[Reading, ...] = (
-    Reading("clock", "/mgmt/tm/sys/clock", 30, "the clock"),
+    Reading("clock", "/mgmt/tm/sys/clock", 60, "the clock"),
     Reading("member_stats", "/mgmt/tm/ltm/pool/members/stats", 30, "members' states and counters"),
     Reading("failover", "/mgmt/tm/cm/failover-status", 30, "the failover state"),
     Reading("virtual_stats", "/mgmt/tm/ltm/virtual/stats", 60, "virtual servers' counters"),
@@ -105,9 +105,12 @@ def stats_of(pools: Iterable[str]) -> list[Reading]:
     ]
 
 
-def read(session: Session, readings: Sequence[Reading]) -> Iterator[Reply]:
-    """Ask for these, two at a time. After the first that fails for now nothing more is asked: the device is in need."""
-    halt = threading.Event()
+def read(session: Session, readings: Sequence[Reading], seconds: float = 60.0) -> Iterator[Reply]:
+    """Ask for these, two at a time. After the first that fails for now nothing more is asked: the device is in need.
+
+    Nor is anything asked after so many seconds.
+    """
+    halt = _Halt(session, seconds)
     first = [one for one in readings if one.name == "clock"]
     for one in first:
         yield _one(session, one, halt)
@@ -115,7 +118,21 @@ def read(session: Session, readings: Sequence[Reading]) -> Iterator[Reply]:
         yield from pool.map(lambda one: _one(session, one, halt), [one for one in readings if one not in first])
 
 
-def _one(session: Session, reading: Reading, halt: threading.Event) -> Reply:
+class _Halt:
+    """Whether to ask on."""
+
+    def __init__(self, session: Session, seconds: float) -> None:
+        self._clock, self._end = session.clock, session.clock() + seconds
+        self._failed = threading.Event()
+
+    def set(self) -> None:
+        self._failed.set()
+
+    def is_set(self) -> bool:
+        return self._failed.is_set() or self._clock() > self._end
+
+
+def _one(session: Session, reading: Reading, halt: _Halt) -> Reply:
     if halt.is_set():
         return Reply(reading, "skipped")
     try:

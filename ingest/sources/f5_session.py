@@ -119,7 +119,9 @@ class Session:
             if error.status != 401:
                 raise told_apart(error) from error
             if _is_about_token(error):
-                sentence = f"{self.target.name} forgets a token as soon as it gave it: ask one unit, not a cluster's address."
+                sentence = (
+                    f"{self.target.name} forgets a token as soon as it gave it: ask one unit, not a cluster's address."
+                )
                 raise SourceUnavailable(sentence, 401) from error
             raise _not_allowed(error) from error
 

@@ -252,13 +252,18 @@ def save_snapshot(
 
 
 def _save_server(device: Device, server: records.VirtualServer, pool_id: int | None) -> bool:
-    wanted = {
+    wanted: dict[str, Any] = {
         "address": server.address[:64],
         "port": server.port,
         "f5_pool_id": pool_id,
         "sees_http": server.sees_http,
         "logs_requests": server.logs_requests,
+        "enabled": server.enabled,
+        "policies": list(server.policies),
+        "rules": list(server.rules),
     }
+    if server.profiles is not None:
+        wanted["profiles"] = [list(profile) for profile in server.profiles]
     row, created = models.Endpoint.objects.get_or_create(
         group_id=device.group_id, name=server.name[:300], defaults={**wanted, "hosts": sorted(server.hosts)}
     )
