@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 
 from ingest.incident_groups import REOPEN, Group, Item, group, sequence
-from ingest.models import Endpoint, Feed, HealthEvent, Incident, Request, Verdict
+from ingest.models import Endpoint, Feed, HealthEvent, Incident, Request, Verdict, request_feeds
 from ingest.rules.causes import CAUSES
 
 HORIZON = timedelta(hours=24)  # older incidents are settled
@@ -181,9 +181,7 @@ def _extent(g: Group) -> tuple[datetime, datetime]:
 
 def _watermark(scope: str, now: datetime) -> datetime:
     """Up to when F5's side is known in this scope."""
-    marks = Feed.objects.filter(kind=Feed.Kind.F5_REQUEST, capture=scope, enabled=True).values_list(
-        "complete_to", flat=True
-    )
+    marks = request_feeds(scope).values_list("complete_to", flat=True)
     return min([m or datetime.min.replace(tzinfo=now.tzinfo) for m in marks], default=now)
 
 

@@ -13,6 +13,7 @@ from airf5 import sql
 from ingest import records
 from ingest.models import Connection, Endpoint, Feed, HealthEvent, Member, SpoolFile, TaskLog, Try
 from ingest.models import Job as JobRow
+from ingest.models import request_feeds as request_feeds_of
 from ingest.rules.facts import Change, Health, Job, Request
 
 Window = tuple[int, datetime, datetime]  # endpoint id, from, to
@@ -202,4 +203,4 @@ def endpoints(scope: str) -> list[Endpoint]:
 
 
 def request_feeds(scope: str) -> list[Feed]:
-    return list(Feed.objects.filter(kind=Feed.Kind.F5_REQUEST, capture=scope, enabled=True))
+    return list(request_feeds_of(scope))

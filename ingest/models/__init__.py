@@ -19,7 +19,7 @@ from .f5 import (
     RequestHour,
     RequestMinute,
 )
-from .feeds import Batch, Feed, Reject, Slot, SpoolFile
+from .feeds import Batch, Feed, Reject, Slot, SpoolFile, request_feeds
 from .ledger import CounterSample, FeedHour, Gap, Recount, SkewSample
 from .push import PolledState, PushBatch, PushToken
 from .setup import Check, SourceSecret
@@ -31,5 +31,5 @@ __all__ = [
     "FeedHour", "Gap", "HealthEvent", "Incident", "IncidentNote", "Job", "Member", "Monitor", "Path", "PolledState",
     "PushBatch", "PushToken", "Recount", "Reject", "Request", "RequestDetail", "RequestHalf", "RequestHour",
     "RequestLogProfile", "RequestMinute", "RoutingPolicy", "SkewSample", "Slot", "SourceSecret", "SpoolFile",
-    "TaskLog", "Trace", "Try", "TryKey", "Verdict", "VerdictHistory",
+    "TaskLog", "Trace", "Try", "TryKey", "Verdict", "VerdictHistory", "request_feeds",
 ]  # fmt: skip

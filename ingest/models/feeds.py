@@ -15,6 +15,7 @@ class Feed(models.Model):
 
     class Kind(models.TextChoices):
         AIRFLOW_API = "airflow_api", "Airflow REST API"
+        AIRFLOW_DB = "airflow_db", "Airflow metadata database"
         AIRFLOW_CAPTURE = "airflow_capture", "Airflow answers of a capture"
         F5_REQUEST = "f5_request", "F5 request log"
         F5_LTM = "f5_ltm", "F5 ltm log"
@@ -65,6 +66,14 @@ class Feed(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+def request_feeds(capture: str) -> models.QuerySet[Feed]:
+    """The feeds that bring requests: of each device its request log; where it has none, what it pushes."""
+    logs = Feed.objects.filter(kind=Feed.Kind.F5_REQUEST, capture=capture, enabled=True)
+    pushed = Q(kind=Feed.Kind.F5_TELEMETRY) & ~Q(device__in=logs.values("device"))
+    kinds = Q(kind=Feed.Kind.F5_REQUEST) | pushed
+    return Feed.objects.filter(kinds, capture=capture, enabled=True)
 
 
 class SpoolFile(models.Model):

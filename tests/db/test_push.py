@@ -33,6 +33,7 @@ from ingest.models import (
     Reject,
     Request,
     RequestHalf,
+    request_feeds,
 )
 from ingest.push import tokens, view
 from ingest.push.spool import Writer
@@ -326,6 +327,11 @@ def test_the_lines_of_a_pair_wait_for_each_other_and_are_found_again(spool: Path
     row = Request.objects.get()
     assert not RequestHalf.objects.exists() and row.status == 503
     assert rawlines.read([row.line_id])[row.line_id].startswith('{"event_source":"request_logging"')
+
+
+def test_a_verdict_waits_for_pushed_requests_where_there_is_no_request_log(spool: Path, feed: Feed) -> None:
+    configure(spool, "lb2", sender="10.0.0.2")
+    assert sorted(one.name for one in request_feeds("")) == ["lb1/telemetry", "lb2/request"]
 
 
 def test_pool_events_become_health_events_and_states(feed: Feed, token: str) -> None:
