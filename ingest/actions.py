@@ -29,6 +29,7 @@ from ingest.models import (
 )
 
 LONGEST_NOTE = 10_000
+AIRFLOWS = (Feed.Kind.AIRFLOW_API, Feed.Kind.AIRFLOW_DB)
 ABOUT_DEVICE = ("hostname", "utc_offset_s", "makes_own_errors", "logs_requests")
 SPOOLED = {
     Feed.Kind.F5_REQUEST: "request",
@@ -55,13 +56,14 @@ def configure_source(
 
     `secrets` are the texts to seal for the fields that `config` gives as `sealed:` (ingest/source_secrets.py).
 
-    `config` of an Airflow: base_url, username, password or token (as env:NAME or file:/path), poll_s, options.
+    `config` of an Airflow: base_url, api, auth, username, password or token (as env:NAME or file:/path), poll_s, options;
+    of its database: database (where its address stands), poll_s, options.
     Of an F5 log: glob (a pattern or several), and of a request log: template (a text or several). Of a snapshot:
     folder. Of iControl REST: base_url, username, password, verify, allow, calls_per_minute. Of what Telemetry
     Streaming pushes: glob, and token (where the token it shows stands) unless one is made with
     `ingest.push.tokens`. And of their device: group, hostname, utc_offset_s, makes_own_errors, logs_requests.
     """
-    if kind not in (Feed.Kind.AIRFLOW_API, Feed.Kind.F5_ICONTROL, Feed.Kind.F5_REST, Feed.Kind.F5_TELEMETRY, *SPOOLED):
+    if kind not in (*AIRFLOWS, Feed.Kind.F5_ICONTROL, Feed.Kind.F5_REST, Feed.Kind.F5_TELEMETRY, *SPOOLED):
         raise Refused(f"{kind} is no kind of source that can be configured.")
     old = Feed.objects.select_for_update().filter(name=name).first()
     if old is not None and old.kind != kind:
@@ -72,10 +74,9 @@ def configure_source(
         source_secrets.check(old, config, secrets)
     except source_secrets.SecretRefused as error:
         raise Refused(str(error)) from error
-    if kind == Feed.Kind.AIRFLOW_API:
-        sides["airflow"], _ = Airflow.objects.update_or_create(
-            name=airflow or name, defaults={"url": str(config.get("base_url") or "")[:300]}
-        )
+    if kind in AIRFLOWS:
+        url = {"url": str(config["base_url"])[:300]} if config.get("base_url") else {}
+        sides["airflow"], _ = Airflow.objects.update_or_create(name=airflow or name, defaults=url)
     else:
         _check_template(kind, config)
         sides["device"] = _device(device or name, config)
@@ -94,7 +95,7 @@ def is_configured(kind: str, name: str, airflow: str | None, device: str | None,
     if feed is None:
         return False
     config = dict(config)
-    if kind == Feed.Kind.AIRFLOW_API:
+    if kind in AIRFLOWS:
         return feed.config == config and feed.airflow is not None and feed.airflow.name == (airflow or name)
     found, group = feed.device, str(config.pop("group", "") or device or name)
     about = {key: config.pop(key) for key in ABOUT_DEVICE if key in config}

@@ -1,10 +1,10 @@
-"""One pull of an Airflow feed: pages of the REST API, each stored with the cursor that it allows."""
+"""One pull of an Airflow feed, by REST or from its database: pages, each stored with the cursor that it allows."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from ingest import leases, source_secrets
 from ingest.models import Feed, Try
-from ingest.sources import airflow_api
+from ingest.sources import airflow_api, airflow_db
 from ingest.sources.airflow_api import Page, TryKey, Wanted
 from ingest.sources.airflow_session import Source
+from ingest.sources.postgres import Database
 from ingest.store import airflow as store
 from ingest.store import feeds
 from ingest.store.tries import KEY_FIELDS
@@ -45,9 +46,10 @@ def read(feed: Feed, epoch: int, seconds: float, **session: Any) -> int:
     needed = wanted(feed, timezone.now())
     lists_read = feed.cursor.get("slow_lists")
     turn = _Turn(feed, epoch, deque(needed.histories))
-    for page in airflow_api.read(source_of(feed), feed.cursor, needed, **session):
+    for page in pages_of(feed, needed, **session):
         _store_page(turn, page)
         if time.monotonic() - began > seconds:
+            _say_it_goes_on(turn)
             return turn.read
     if feed.cursor.get("slow_lists") == lists_read:  # they were not asked for this time, so what they said stands
         turn.refusals += [one for one in feed.refusals if one["endpoint"] in SELDOM]
@@ -62,8 +64,17 @@ def read(feed: Feed, epoch: int, seconds: float, **session: Any) -> int:
     return turn.read
 
 
+def pages_of(feed: Feed, needed: Wanted, **session: Any) -> Iterator[Page]:
+    """The pages of one pull, by REST or from the database."""
+    if feed.kind == Feed.Kind.AIRFLOW_DB:
+        return airflow_db.read(database_of(feed), feed.cursor)
+    return airflow_api.read(source_of(feed), feed.cursor, needed, **session)
+
+
 def wanted(feed: Feed, now: datetime) -> Wanted:
-    """The tries whose history or log is still to be fetched, the newest first."""
+    """The tries whose history or log is still to be fetched by REST, the newest first."""
+    if feed.kind == Feed.Kind.AIRFLOW_DB:
+        return Wanted()
     tries = Try.objects.filter(airflow=feed.airflow_id).order_by("-seen_at")
     histories = tries.filter(history_wanted=True).values_list(*KEY_FIELDS)[:MOST_WANTED]
     logs = tries.filter(log_state=Try.LogState.WANTED, end_at__lt=now - LOG_DELAY).values_list(*KEY_FIELDS)
@@ -82,6 +93,17 @@ def source_of(feed: Feed) -> Source:
         options={**config.get("options", {}), "allow": config.get("allow", ())},
         api=str(config.get("api") or "auto"),
         auth=str(config.get("auth") or ""),
+        tries_elsewhere=config.get("tries_from") == "database",
+    )
+
+
+def database_of(feed: Feed) -> Database:
+    """The metadata database of this feed's Airflow."""
+    return Database(
+        name=feed.airflow.name if feed.airflow else feed.name,
+        url=source_secrets.of(feed, "database"),
+        options=feed.config.get("options", {}),
+        allow=feed.config.get("allow", ()),
     )
 
 
@@ -108,6 +130,8 @@ def _store_page(turn: _Turn, page: Page) -> None:
             _forget_history(feed, [turn.histories.popleft()] if turn.histories else ())
         if page.kind == "task_logs":
             _stop_asking(feed)
+        if page.kind == "task_instances" and feed.kind == Feed.Kind.AIRFLOW_DB:
+            _ask_for_no_logs(feed)
         if feed.complete_from is None and page.complete_to is not None:
             moves["complete_from"] = now - timedelta(hours=float(source_hours(feed)))
         leases.commit_cursor(feed.pk, turn.epoch, **moves)
@@ -131,3 +155,19 @@ def _stop_asking(feed: Feed) -> None:
     """A log that is not there after some pulls will not come."""
     waiting = Try.objects.filter(airflow=feed.airflow_id, log_state=Try.LogState.WANTED, log_asked__gte=MOST_ASKED)
     waiting.update(log_state=Try.LogState.ABSENT)
+
+
+def _ask_for_no_logs(feed: Feed) -> None:
+    """The database has no task logs: where it is all that is read of this Airflow, no verdict waits for one."""
+    if not Feed.objects.filter(airflow=feed.airflow_id, kind=Feed.Kind.AIRFLOW_API, enabled=True).exists():
+        waiting = Try.objects.filter(airflow=feed.airflow_id, log_state=Try.LogState.WANTED)
+        waiting.update(log_state=Try.LogState.ABSENT)
+
+
+def _say_it_goes_on(turn: _Turn) -> None:
+    """A pull that takes more than a turn goes on at once, and is no silence meanwhile."""
+    sentence = "A long list is being read: it goes on where this turn ended."
+    with transaction.atomic():
+        leases.commit_cursor(
+            turn.feed.pk, turn.epoch, state=Feed.State.LATE, message=sentence, failures=0, last_ok_at=timezone.now()
+        )

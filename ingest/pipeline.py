@@ -34,7 +34,7 @@ JUDGE_AT_ONCE = 500
 def ingest(feed: Feed, epoch: int) -> int:
     """Read what is new of this feed under the lease with this epoch; the number of lines or items read."""
     try:
-        if feed.kind == Feed.Kind.AIRFLOW_API:
+        if feed.kind in (Feed.Kind.AIRFLOW_API, Feed.Kind.AIRFLOW_DB):
             return airflow_feed.read(feed, epoch, TURN_S)
         if feed.kind == Feed.Kind.F5_ICONTROL:
             read = snapshot_feed.read(feed, epoch)

@@ -199,7 +199,7 @@ class Try:
     conn_id: str = ""
     path: str = ""  # the rendered endpoint, without the leading slash or query
     rendered: dict[str, Any] | None = None
-    from_history: bool = False  # a row of /tries: final facts of an ended try, no UUID
+    from_history: bool = False  # a row of /tries: final facts of an ended try, with a UUID from the database alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ LONGEST_NAME = 100
 LONGEST_TEXT = 1_000
 LONGEST_OFFSET = timedelta(hours=14)
 MOST_RANGES = 50
-OPTIONS = ("verify", "proxy", "first_hours", "page_limit", "overlap_s", "most_details")
+OPTIONS = ("verify", "proxy", "first_hours", "page_limit", "overlap_s", "most_details", "statement_s")
 # What airf5 runs on itself must not be sent to a source as if it were its password.
 OWN_VARIABLES = ("AIRF5_", "DATABASE_URL", "REDIS_URL", "DJANGO_")
 SOURCE_VARIABLES = "AIRF5_SOURCE_"
@@ -76,6 +76,16 @@ def reference(value: Any) -> str | None:
         return "must not name a variable that airf5 itself runs on"
     fine = (kind == "env" and name.isidentifier()) or (kind == "file" and name.startswith("/") and name.isprintable())
     return None if fine else "must be env:NAME or file:/path, which says where the secret stands"
+
+
+def api(value: Any) -> str | None:
+    """Which REST API an Airflow has."""
+    return None if value in ("auto", "v1", "v2") else "must be auto, v1 or v2"
+
+
+def auth(value: Any) -> str | None:
+    """How to sign in to an Airflow."""
+    return None if value in ("basic", "token", "bearer") else "must be basic, token or bearer"
 
 
 def seconds(value: Any) -> str | None:
@@ -147,7 +157,7 @@ def options(value: Any) -> str | None:
         return f"has a proxy that {problem}"
     if not isinstance(value.get("verify", True), bool) and folder(value["verify"]):
         return "has a verify that must be true, false or the absolute path of a CA file"
-    for name in ("first_hours", "page_limit", "overlap_s", "most_details"):
+    for name in ("first_hours", "page_limit", "overlap_s", "most_details", "statement_s"):
         one = value.get(name, 1)
         if not isinstance(one, int | float) or isinstance(one, bool) or not 0 <= one <= 100_000:
             return f"has a {name} that must be a number from 0 to 100,000"
@@ -172,9 +182,16 @@ AIRFLOW: tuple[Field, ...] = (
     _KIND,
     _NAME,
     Field("url", address, "Address", "Where its web server answers, such as https://airflow.example.com", wide=True),
+    Field("api", api, "API", "auto, v1 (Airflow 2) or v2 (Airflow 3); empty: auto."),
+    Field("auth", auth, "Signs in by", "token (/auth/token), basic or bearer; empty: as fits what is given."),
     Field("username", text, "User name", "A user that may read."),
     Field("password", reference, "Password", "", "secret"),
     Field("token", reference, "Token", "In place of user name and password.", "secret"),
+    Field(
+        "database", reference, "Address of a replica of its database",
+        "Optional: postgresql://user:password@host:5432/airflow. With it tries and history come from there. MySQL is "
+        "not read.", "secret",
+    ),
     Field("poll_seconds", seconds, "Seconds between two looks", "1 to 3600; default 5.", "number"),
     _ALLOW,
     Field(

@@ -152,17 +152,32 @@ def sources_of(title: str, entry: Any, spool: Path, taken: dict[tuple[str, str],
 
 
 def _airflow(title: str, name: str, entry: Mapping[str, Any], spool: Path) -> list[Source]:
-    if not entry.get("url"):
-        raise _wrong(title, "url", None, "is missing")
-    if not entry.get("token") and not (entry.get("username") and entry.get("password")):
+    if not entry.get("url") and not entry.get("database"):
+        raise _wrong(title, "url", None, "is missing, and so is database")
+    shared: Config = {key: entry[key] for key in ("allow", "options") if entry.get(key)}
+    if "poll_seconds" in entry:
+        shared["poll_s"] = entry["poll_seconds"]
+    found = []
+    if entry.get("url"):
+        found.append(Source(title, Feed.Kind.AIRFLOW_API, name, name, None, _rest_of_airflow(title, entry) | shared))
+    if entry.get("database"):
+        config = {"database": entry["database"], **shared}
+        found.append(Source(title, Feed.Kind.AIRFLOW_DB, f"{name}/database", name, None, config))
+    return found
+
+
+def _rest_of_airflow(title: str, entry: Mapping[str, Any]) -> Config:
+    """How to reach an Airflow's REST API. Where its database is read too, the tries come from there."""
+    auth, person = entry.get("auth"), entry.get("username") and entry.get("password")
+    if auth == "bearer" and not entry.get("token"):
+        raise _wrong(title, "token", None, "is missing: auth bearer needs it")
+    if auth in ("basic", "token") and not person:
+        raise _wrong(title, "username", None, f"with its password is missing: auth {auth} needs both")
+    if not entry.get("token") and not person:
         raise _wrong(title, "token", None, "is missing, and so is a username with its password")
     config: Config = {"base_url": entry["url"]}
-    config |= {
-        key: entry[key] for key in ("username", "password", "token", "allow", "through", "options") if entry.get(key)
-    }
-    if "poll_seconds" in entry:
-        config["poll_s"] = entry["poll_seconds"]
-    return [Source(title, Feed.Kind.AIRFLOW_API, name, name, None, config)]
+    config |= {key: entry[key] for key in ("api", "auth", "username", "password", "token", "through") if entry.get(key)}
+    return config | ({"tries_from": "database"} if entry.get("database") else {})
 
 
 def _device(title: str, name: str, entry: Mapping[str, Any], spool: Path) -> list[Source]:
@@ -209,5 +224,7 @@ KINDS: dict[str, tuple[Sequence[Field], Maker]] = {
 
 def _wrong(title: str, field: str, value: Any, problem: str) -> SourcesError:
     plain = isinstance(value, str | int | float)
-    words = json.dumps(value, ensure_ascii=False)[:200] if plain else reprlib.repr(value)[:200]  # aliases may nest deeply
+    words = (
+        json.dumps(value, ensure_ascii=False)[:200] if plain else reprlib.repr(value)[:200]
+    )  # aliases may nest deeply
     return SourcesError(f"{title}: {field}{f' {words}' if value is not None else ''} {problem}.")

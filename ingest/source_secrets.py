@@ -23,7 +23,7 @@ from ingest.models import Feed, SourceSecret
 from ingest.sources.http import SourceRefused
 
 SEALED = "sealed:"
-FIELDS = ("password", "token")
+FIELDS = ("password", "token", "database")
 LONGEST = 4_000
 REFERENCES = ("env:", "file:", SEALED)
 # What decides where a secret is sent and who can read it on the way.

@@ -50,7 +50,7 @@ def population(asked: Filter, scope: Scope) -> Population:
     sums = [(layer, shown(life, n), life) for layer, life, n in split]
     found = tuple((layer, n) for layer, n, _ in sums if n)
     total, hidden = sum(n for _, n in found), 0 if asked.task_events else sum(life for *_, life in sums)
-    missing = gaps(asked.start, asked.end, kinds=("airflow_api", "airflow_capture", "f5_audit"))
+    missing = gaps(asked.start, asked.end, kinds=("airflow_api", "airflow_db", "airflow_capture", "f5_audit"))
     batches = models.Batch.objects.filter(feed__kind="f5_audit", at__gte=asked.start, at__lt=asked.end)
     rejected = batches.aggregate(n=Sum("rejected"))["n"] or 0
     said = _sentence(asked, total, found, missing, rejected, hidden)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ingest.intervals import is_thin
+
 if TYPE_CHECKING:
     from dashboards.filters import Filter
 
@@ -36,9 +38,29 @@ class Counts:
 class GapRow:
     feed: str
     start: datetime
-    end: datetime | None
+    end: datetime | None  # None: it lasts
     reason: str
-    missing: int | None
+    missing: int | None  # how many, if that is known
+    id: int = 0
+    feed_id: int = 0
+    feed_kind: str = ""
+    kind: str = ""  # silent receiver unreachable throttled sequence udp dropped rejects counted other
+    kind_words: str = ""
+    expected: int | None = None  # of how many that were or should have been there
+
+    @property
+    def thin(self) -> bool:
+        """Few of many are missing: what is there can be believed."""
+        return is_thin(self.missing, self.expected)
+
+    @property
+    def hides(self) -> bool:
+        """Whether there is no log data in this time, as far as a verdict needs it."""
+        return self.feed_kind in ("", *NEEDED) and not self.thin
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.end is None else (self.end - self.start).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +114,9 @@ class Freshness:
     def covers(self, start: datetime, end: datetime) -> bool:
         """Whether some of this stretch is known, and no gap of a feed that is needed touches it."""
         needed = {feed.name for feed in self.feeds if counts(feed)}
-        gap = any(g.feed in needed and g.start < end and (g.end is None or g.end > start) for g in self.gaps)
+        gap = any(
+            g.hides and g.feed in needed and g.start < end and (g.end is None or g.end > start) for g in self.gaps
+        )
         return not gap and any(span.start < end and span.end > start for span in self.stretches)
 
     def known(self, device_group: str) -> tuple[datetime | None, datetime | None]:
@@ -105,7 +129,7 @@ class Freshness:
 
 
 # A verdict waits for these; a snapshot or an audit log that lags does not make an answer wrong.
-NEEDED = ("airflow_api", "airflow_capture", "f5_request", "f5_ltm")
+NEEDED = ("airflow_api", "airflow_db", "airflow_capture", "f5_request", "f5_ltm")
 LATE_S = 120.0
 
 
@@ -131,8 +155,18 @@ def freshness_of(
     assert last.complete_to is not None  # rows of `begun` have it
     state = "down" if any(row.state in ("down", "refused") for row in current) else "ok"
     state = "late" if state == "ok" and last.behind_s is not None and last.behind_s > LATE_S else state
-    text = f"Log data complete to {_words(last.complete_to, now)}"
+    text = f"Log data complete to {_words(last.complete_to, now)}{_but(missing, current, last)}"
     return Freshness(rows, missing, first, last.complete_to, last.behind_s, last.name, text, state, spans)
+
+
+def _but(missing: Sequence[GapRow], current: Sequence[FeedRow], last: FeedRow) -> str:
+    """What is not complete before that moment, and why it goes no further."""
+    mine = {row.name for row in current}
+    hiding = [gap for gap in missing if gap.hides and gap.feed in mine]
+    inside = [gap for gap in hiding if last.complete_to and gap.start < last.complete_to]
+    text = f", but for {len(inside)} gap{'' if len(inside) == 1 else 's'}" if inside else ""
+    lasting = next((gap for gap in hiding if gap.end is None and gap.feed == last.name), None)
+    return f"{text}; from then on {last.name} lacks data: {lasting.kind_words or lasting.reason}" if lasting else text
 
 
 def _words(at: datetime, now: datetime) -> str:

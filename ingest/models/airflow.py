@@ -126,7 +126,7 @@ class Try(models.Model):
         max_length=12,
         blank=True,
         default="",
-        help_text="how the UUID was known: rest, task_log or history (nearest row of /tries)",
+        help_text="how the UUID was known: rest, task_log, database or history (nearest row of /tries)",
     )
     state = models.CharField(max_length=20, blank=True, default="")
     max_tries = models.IntegerField(null=True)

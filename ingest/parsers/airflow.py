@@ -45,7 +45,7 @@ def parse_task_instance(item: Item) -> Try | Reject:
 
 
 def parse_try(item: Item) -> Try | Reject:
-    """One row of /tries: the facts of one try, without a UUID (the history has none)."""
+    """One row of /tries: the facts of one try. Its UUID stands in the table alone (`task_instance_id`), not in REST."""
     return _parse_try(item, from_history=True)
 
 
@@ -181,7 +181,7 @@ def _parse_try(item: Item, from_history: bool) -> Try | Reject:
         map_index=-1 if map_index is None else map_index,
         try_number=whole(row.get("try_number")) or 0,
         state=state,
-        ti_id=uuid_text(row.get("id")) if binds else None,
+        ti_id=uuid_text(row.get("task_instance_id") if from_history else row.get("id") if binds else None),
         max_tries=whole(row.get("max_tries")),
         scheduled_at=instant(row.get("scheduled_when")),
         queued_at=instant(row.get("queued_when")),
@@ -201,7 +201,9 @@ def _parse_try(item: Item, from_history: bool) -> Try | Reject:
 
 
 def instant(value: Any) -> datetime | None:
-    """An RFC 3339 time as aware UTC; Airflow writes Z, +00:00 and (in monitor/health) both."""
+    """An RFC 3339 time as aware UTC; Airflow writes Z, +00:00 and (in monitor/health) both. A datetime may stand there."""
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     if not isinstance(value, str):
         return None
     try:

@@ -47,13 +47,12 @@ def read(source: Source, cursor: Item | None, wanted: Wanted | None = None, **se
     with Session(source, **session) as opened:
         pull, version = start(opened, cursor)
         yield Page("version", [version], pull.advance("api", opened.api))
-        if opened.api == "v1":
-            yield from airflow_v1.pull_lists(pull)
+        v1 = opened.api == "v1"
+        yield from airflow_v1.pull_small_lists(pull) if v1 else pull_small_lists(pull)
+        if source.tries_elsewhere:
+            yield Page("health", [], complete_to=pull.began - SETTLE)
         else:
-            yield from pull_small_lists(pull)
-            yield from pull_event_logs(pull)
-            yield from pull_changes(pull, "dag_runs", DAG_RUNS, {}, keyset=True)
-            yield from pull_task_instances(pull)
+            yield from airflow_v1.pull_big_lists(pull) if v1 else pull_big_lists(pull)
         yield from fetch_wanted(opened, wanted or Wanted())
 
 
@@ -75,6 +74,13 @@ def pull_small_lists(pull: Pull) -> Iterator[Page]:
     yield from list_or_note(session, "dags", "/dags", "dags")
     yield from list_or_note(session, "connections", "/connections", "connections")
     yield Page("dags", [], pull.advance("slow_lists", pull.began.isoformat()))
+
+
+def pull_big_lists(pull: Pull) -> Iterator[Page]:
+    """Event logs, runs and task instances that are new or changed."""
+    yield from pull_event_logs(pull)
+    yield from pull_changes(pull, "dag_runs", DAG_RUNS, {}, keyset=True)
+    yield from pull_task_instances(pull)
 
 
 def pull_event_logs(pull: Pull) -> Iterator[Page]:

@@ -50,6 +50,7 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)
     api: str = "auto"
     auth: str = ""
+    tries_elsewhere: bool = False  # its database is read too: only what that lacks is asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,18 +42,22 @@ NO_JOBS = "Airflow 2 has no list of jobs: that a scheduler died is seen in its h
 NO_TRIES = "Airflow 2.6 to 2.9 keeps the latest try only: an earlier one that was not seen in time is known by its log."
 
 
-def pull_lists(pull: Pull) -> Iterator[Page]:
-    """All lists of a pull, the task instances last."""
+def pull_small_lists(pull: Pull) -> Iterator[Page]:
+    """Health and pools as they are now; DAGs and connections every ten minutes; what this Airflow does not tell."""
     session = pull.session
     yield Page("health", [object_of(session.get_open("/health").body, "/health")])
     yield from list_or_note(session, "pools", "/pools", "pools")
     yield remark("/jobs", NO_JOBS)
-    if not session.at_least(2, 10):
+    if not session.at_least(2, 10):  # nor does its database
         yield remark("/tries", NO_TRIES)
     if is_due(pull, "slow_lists"):
         yield from list_or_note(session, "dags", "/dags", "dags")
         yield from list_or_note(session, "connections", "/connections", "connections")
         yield Page("dags", [], pull.advance("slow_lists", pull.began.isoformat()))
+
+
+def pull_big_lists(pull: Pull) -> Iterator[Page]:
+    """Event logs, runs and task instances that are new or changed."""
     yield from pull_event_logs(pull)
     yield from pull_changes(pull, "dag_runs", DAG_RUNS, {})
     yield from pull_task_instances(pull)

@@ -26,7 +26,7 @@ FAILED_ONES = frozenset({"up_for_retry", "restarting", "shutdown"})
 # Not queued yet: the number may be the old try's or the next one's.
 NOT_QUEUED = frozenset({"", "none", "scheduled"})
 
-BINDINGS = {"": 0, "history": 1, "task_log": 2, "rest": 3}  # from weak to strong
+BINDINGS = {"": 0, "history": 1, "task_log": 2, "rest": 3, "database": 4}  # from weak to strong
 EARLIEST = ("scheduled_at", "queued_at", "start_at")
 WORDS = ("hostname", "airflow_pool", "queue", "operator", "conn_id", "path")
 WORTH_JUDGING = ("state", "end_at", "ti_id", "queued_at", "start_at")
@@ -97,7 +97,7 @@ def merge(row: Try, seen: records.Try, at: datetime) -> None:
         if value is not None and (newer or getattr(row, name) is None):
             setattr(row, name, value)
     if seen.ti_id:
-        bind(row, seen.ti_id, "rest")
+        bind(row, seen.ti_id, "database" if seen.from_history else "rest")  # only a table's history row has one
     row.seen_at = max(row.seen_at, at) if row.seen_at else at
     if row.state == "failed" and not row.log_state:
         row.log_state = Try.LogState.WANTED
