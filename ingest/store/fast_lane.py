@@ -1,77 +1,77 @@
-"""The fast lane of the request log: the plain lines of a chunk of airf5/1, picked and cut into columns at once.
+"""The fast lane of the request log: the plain lines of a chunk of airf5/1, checked and cut into columns at once.
 
 Plain is an answer below 400 that was not slow and whose request line stands before it in the chunk, equal to the last
 byte in all that both say (a device that logs answers only needs no request line). All other lines are left to the parser
 and the pairer; so is what they may touch: a line of the same microsecond, or with the same client, port and URI. Thus
-the outcome is that of the careful way alone. `fast_rows` makes the rows.
-
-The pattern looks for quotes and little else, which is nearly twice as fast as to look for the names of the fields; these
-are checked in the texts that hold them, once for each text, for such texts repeat from line to line.
+the outcome is that of the careful way alone. `fast_text` looks at the bytes, `fast_rows` makes the rows.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from itertools import compress
-from operator import add, itemgetter, le
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, compress
+from operator import add
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ingest.records import SLOW_US, Reject, RequestLine
-from ingest.store.fast_rows import Column, Lane
+from ingest.store.fast_rows import Column, Lane, Number
+from ingest.store.fast_text import Block, Codes, Flags, Places
 
 Lines = Sequence[tuple[int, bytes]]
 Parse = Callable[[str], RequestLine | Reject]
 
-# V runs to the next quote and gives nothing back: a name and its "=", or a value. The usual time of receipt has 27 letters;
-# that they hold neither quote nor blank is seen faster in two steps.
-_LINES = re.compile(
-    r'^(?:(?=[^"]{27} )[^ ]{27} [^ "]++ |[^ "]++ [^ "]++ )?airf5="1",kind="re(?:quest",(ts=".*)|sponse",'
-    r'(ts="([0-9]{10})\.([0-9]{6})",(V"V",V"V",V"V",V"V",V"V",V)"(V",V)"([1-9][0-9]{0,4})",)'
-    r'(V"V",V"V",V"V",V"V",V)"(V",V)"([0-9]{1,15})",bytes="([0-9]{1,9})",'
-    r'((V"V",V"V",V)"V",traceparent="(V)",(V"V",V)"V",(V"V",V)"(V)"))$|^.*$'.replace("V", '[^"]*+'),
-    re.MULTILINE,
+_PIECE = 1_000  # lines: what the cache of a processor holds
+_FIELDS = (
+    *(
+        "airf5",
+        "kind",
+        "ts",
+        "hostname",
+        "virtual_name",
+        "virtual_ip",
+        "virtual_port",
+        "pool",
+        "client_ip",
+        "client_port",
+    ),
+    *(
+        "server_ip",
+        "server_port",
+        "snat_ip",
+        "http_statcode",
+        "response_ms",
+        "response_us",
+        "bytes",
+        "http_method",
+        "host",
+    ),
+    *("correlation_id", "traceparent", "task", "xff", "ua", "http_uri"),
 )
-_NOTHING = ("",) * _LINES.groups
-_MOST_KEPT = 50_000
-_PIECE = 500  # lines
-
-
-class _Checked(dict[str, Any]):
-    """What the texts of one column say, each read once; None for one that is not as the template has it."""
-
-    def __init__(self, pattern: str, value: Callable[..., Any] = lambda text: text) -> None:
-        super().__init__()
-        self._match = re.compile(pattern.replace("V", '[^"]*')).fullmatch
-        self._value = value
-
-    def __missing__(self, text: str) -> Any:
-        if len(self) >= _MOST_KEPT:
-            self.clear()
-        match = self._match(text)
-        found = self[text] = self._value(*match.groups()) if match else None
-        return found
-
-
-def _number(digits: str) -> int | None:
-    return int(digits) if digits else None
-
-
-_CHECKED = {
-    Column.WHERE: _Checked(
-        'hostname="V",virtual_name="(V)",virtual_ip="(V)",virtual_port="([0-9]{0,5})",pool="(V)",client_ip=',
-        lambda name, ip, port, pool: (name, ip, _number(port), pool),
-    ),
-    Column.CLIENT: _Checked('(V)",client_port='),
-    Column.SERVER: _Checked(
-        'server_ip="(V)",server_port="([0-9]{0,5})",snat_ip="V",http_statcode="([123][0-9]{2})",response_ms=',
-        lambda ip, port, status: (ip, _number(port), status),
-    ),
-    Column.MILLIS: _Checked('([0-9]{1,12})",response_us=', lambda millis: int(millis) * 1000),
-    Column.ASKED: _Checked('http_method="(V)",host="(V)",correlation_id=', lambda method, host: (method, host)),
-    Column.TASK: _Checked('task="(V)",xff='),
-    Column.AGENT: _Checked('ua="(V)",http_uri='),
+_PLACE = {name: place for place, name in enumerate(_FIELDS)}
+_QUOTES = 2 * len(_FIELDS)
+_KIND = b'airf5="1",kind="%s",ts="'
+_RESPONSE, _REQUEST = _KIND % b"response", _KIND % b"request"
+_STAMP = 27  # letters of the time of receipt that a receiver writes
+_LONGEST_SENDER = 64
+_HIGHEST_PORT = 99_999  # the parser takes five digits
+# The texts of each column: from the value of one field to that of another.
+_TEXTS = {
+    Column.WHERE: ("virtual_name", "pool"),
+    Column.CLIENT: ("client_ip", "client_ip"),
+    Column.SERVER: ("server_ip", "http_statcode"),
+    Column.ASKED: ("http_method", "host"),
+    Column.TRACEPARENT: ("traceparent", "traceparent"),
+    Column.TASK: ("task", "task"),
+    Column.AGENT: ("ua", "ua"),
+    Column.URI: ("http_uri", "http_uri"),
+}
+_NUMBERS = {
+    Number.PORT: "client_port",
+    Number.MILLIS: "response_ms",
+    Number.MICROS: "response_us",
+    Number.BYTES: "bytes",
 }
 
 
@@ -93,7 +93,7 @@ def take(
 ) -> Taken:
     """Pick the plain requests of these lines. `base` makes line ids of offsets; no time may lie outside of `span`."""
     chunk = _Chunk(lines, answers_only)
-    if not chunk.answers:
+    if not len(chunk.at):
         return Taken(None, lines, {})
     chunk.refuse_what_is_not_plain(span)
     waiting = list(waiting)
@@ -111,27 +111,76 @@ def _others(left: Lines, parsed: dict[int, RequestLine | Reject], parse: Parse, 
     return [*waiting, *(line for line in parsed.values() if isinstance(line, RequestLine))]
 
 
-def _matches(lines: Lines) -> list[tuple[str, ...]]:
-    """The groups of all lines; a piece at a time, which the processor's cache can hold."""
-    found: list[tuple[str, ...]] = []
-    for start in range(0, len(lines), _PIECE):
-        found += _piece([raw for _, raw in lines[start : start + _PIECE]])
-    return found
+class _Piece:
+    """Some lines: which of them are answers of the template, their columns, and what each line says of its request."""
 
+    def __init__(self, lines: Sequence[bytes], codes: dict[Column, Codes], paired: bool) -> None:
+        text = b"".join(lines)
+        if not text.isascii() or b"\0" in text:
+            lines = [raw if raw.isascii() and b"\0" not in raw else b"" for raw in lines]
+        self._block = block = Block(lines)
+        places, first, count = block.quotes()
+        self.requests = self._requests(places, first, count) if paired else {}
+        rows = np.flatnonzero(count == _QUOTES)
+        quotes = places[first[rows] + np.arange(_QUOTES)[:, None]]
+        good = self._begins(rows, quotes[0], _RESPONSE) & (quotes[-1] == block.ends[rows] - 1)
+        for place in range(_PLACE["hostname"], len(_FIELDS)):
+            literal = b'",%s="' % _FIELDS[place].encode()
+            before = quotes[2 * place - 1]
+            good &= (quotes[2 * place] - before == len(literal) - 1) & block.says(before, literal)
+        self.at: Places = rows[good]
+        self._quotes = quotes[:, good]
+        self.asked = self._asked() if paired else []
+        self.numbers, self.plain = self._numbers()
+        self.texts = {
+            column: np.fromiter(map(codes[column].__getitem__, self._texts(*names)), np.int64, len(self.at))
+            for column, names in _TEXTS.items()
+        }
 
-def _piece(raws: Sequence[bytes]) -> list[tuple[str, ...]]:
-    """The groups of each line, empty where it is not of the template."""
-    block = b"\n".join(raws)
-    if not block.isascii() or b"\0" in block or block.count(b"\n") != len(raws) - 1:
-        raws = [raw if raw.isascii() and not (b"\0" in raw or b"\n" in raw) else b"" for raw in raws]
-        block = b"\n".join(raws)
-    if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n").removesuffix(b"\r")
-    found: list[tuple[str, ...]] = _LINES.findall(text := block.decode("ascii"))
-    if len(found) != len(raws):  # a value ran over the end of its line
-        matches = map(_LINES.fullmatch, text.split("\n"))
-        found = [match.groups("") if match else _NOTHING for match in matches]
-    return found
+    def _begins(self, rows: Places, first_quote: Places, literal: bytes) -> Flags:
+        """Whether these lines begin as the template does, bare or after a time of receipt and a sender."""
+        block, begin = self._block, first_quote - literal.index(b'"')
+        start = block.starts[rows]
+        sender, end = start + _STAMP + 1, begin - 1
+        spooled = (end > sender) & (end - sender <= _LONGEST_SENDER)
+        spooled &= block.is_blank(np.minimum(sender, begin) - 1) & block.is_blank(end)
+        end = np.where(spooled, end, sender)
+        spooled &= ~block.has_blank(start, start + _STAMP) & ~block.has_blank(sender, end)
+        return block.says(begin, literal) & ((begin == start) | spooled)
+
+    def _requests(self, places: Places, first: Places, count: Places) -> dict[int, bytes]:
+        """All that each request line says from its time on, by line."""
+        rows = np.flatnonzero(count > 0)
+        quote = places[first[rows]]
+        good = self._begins(rows, quote, _REQUEST)
+        rows, start = rows[good], quote[good] - _REQUEST.index(b'"') + _REQUEST.index(b'ts="')
+        return dict(zip(rows.tolist(), self._block.texts(start, self._block.ends[rows]), strict=True))
+
+    def _asked(self) -> list[bytes]:
+        """All that each answer repeats of its request line."""
+        opened, closed = self._quotes[::2], self._quotes[1::2]
+        heads = self._block.texts(opened[_PLACE["ts"]] - len("ts="), closed[_PLACE["client_port"]] + len('",'))
+        asked = opened[_PLACE["http_method"]] - len("http_method=")
+        return list(map(add, heads, self._block.texts(asked, self._block.ends[self.at])))
+
+    def _texts(self, first: str, last: str) -> Iterator[bytes]:
+        opened, closed = self._quotes[2 * _PLACE[first]], self._quotes[2 * _PLACE[last] + 1]
+        return self._block.texts(opened + 1, closed)
+
+    def _numbers(self) -> tuple[dict[Number, Places], Flags]:
+        """The columns of numbers, and whether all that should be a number is one."""
+        block, opened, closed = self._block, self._quotes[::2], self._quotes[1::2]
+        found: dict[Number, Places] = {}
+        time, end = opened[_PLACE["ts"]] + 1, closed[_PLACE["ts"]]
+        high, one = block.numbers(time, time + 8)
+        low, two = block.numbers(time + 8, time + 10)
+        found[Number.SECOND] = high * 100 + low
+        found[Number.FRACTION], three = block.numbers(time + 11, time + 17)
+        plain = (end - time == 17) & block.is_point(time + 10) & one & two & three
+        for column, name in _NUMBERS.items():
+            found[column], good = block.numbers(opened[_PLACE[name]] + 1, closed[_PLACE[name]])
+            plain &= good
+        return found, plain & (found[Number.PORT] <= _HIGHEST_PORT)
 
 
 class _Chunk:
@@ -139,86 +188,106 @@ class _Chunk:
 
     def __init__(self, lines: Lines, answers_only: bool) -> None:
         self._lines = lines
-        found = _matches(lines)
-        starts = list(map(itemgetter(1), found))
-        self._at = list(compress(range(len(lines)), starts))
-        self.answers = len(self._at)
-        self._rows = list(compress(found, starts))
-        self._columns: list[Sequence[Any]] = list(zip(*self._rows, strict=True))
-        self._plain = [True] * self.answers
-        self._asked: list[int | None] = list(self._at)  # which line is the request's
         self._per_request = 1 if answers_only else 2
-        if self.answers and not answers_only:
-            self._pair(list(map(itemgetter(0), found)))
+        codes = {column: Codes() for column in Column}
+        raws = [raw for _, raw in lines]
+        starts = range(0, len(raws), _PIECE)
+        pieces = [_Piece(raws[start : start + _PIECE], codes, not answers_only) for start in starts]
+        self.at: Places = np.concatenate([piece.at + start for piece, start in zip(pieces, starts, strict=True)])
+        self._plain: Flags = np.concatenate([piece.plain for piece in pieces])
+        self._numbers = {number: np.concatenate([piece.numbers[number] for piece in pieces]) for number in Number}
+        self._texts = {column: np.concatenate([piece.texts[column] for piece in pieces]) for column in Column}
+        self._said = {column: list(map(_READ[column], codes[column])) for column in Column}
+        self._asked = self.at if answers_only else self._pair(pieces, starts)
 
-    def _pair(self, tails: list[str]) -> None:
-        requests = dict(zip(tails, range(len(tails)), strict=True))
-        requests.pop("", None)
-        if len(requests) != len(tails) - tails.count(""):
-            for tail, times in Counter(tails).items():
-                if times > 1:
-                    requests.pop(tail, None)
-        columns = self._columns
-        self._asked = list(map(requests.get, map(add, columns[Column.START], columns[Column.END])))
-        self._refuse(i for i, (q, a) in enumerate(zip(self._asked, self._at, strict=True)) if q is None or q > a)
-
-    def _refuse(self, places: Iterable[int]) -> None:
-        for place in places:
-            self._plain[place] = False
+    def _pair(self, pieces: Sequence[_Piece], starts: Sequence[int]) -> Places:
+        """The request line of each answer, -1 for none: it stands before the answer and says the same, once."""
+        requests: dict[bytes, int] = {}
+        twice = []
+        for piece, start in zip(pieces, starts, strict=True):
+            for place, tail in piece.requests.items():
+                if requests.setdefault(tail, start + place) != start + place:
+                    twice.append(tail)
+        for tail in twice:
+            requests[tail] = -1
+        asked = chain.from_iterable(piece.asked for piece in pieces)
+        found = np.fromiter((requests.get(tail, -1) for tail in asked), np.int64, len(self.at))
+        found[found > self.at] = -1
+        self._plain &= found >= 0
+        return found
 
     def refuse_what_is_not_plain(self, span: tuple[int, int]) -> None:
         """Refuse what failed, was slow, is out of time, or has a text that is not as the template has it."""
-        columns = self._columns
-        for column, checked in _CHECKED.items():
-            bad = {text for text in set(columns[column]) if checked[text] is None}
-            if bad:
-                self._refuse(i for i, text in enumerate(columns[column]) if text in bad)
-        took = list(map(int, columns[Column.MICROS]))
-        checked = _CHECKED[Column.MILLIS]
+        for column in (Column.WHERE, Column.SERVER):
+            good = np.fromiter((said is not None for said in self._said[column]), np.bool_, len(self._said[column]))
+            self._plain &= good[self._texts[column]]
         # As the parser: only the ms are whole, or the us are a mere fraction
-        floor = {text: (checked[text] or 0) - 1_000 for text in set(columns[Column.MILLIS])}
-        lows = list(map(floor.__getitem__, columns[Column.MILLIS]))
-        if any(map(le, took, lows)):
-            took = [us if us > low else low + 1_000 for us, low in zip(took, lows, strict=True)]
-        columns[Column.MICROS] = took
-        if max(took) >= SLOW_US:
-            self._refuse(i for i, us in enumerate(took) if us >= SLOW_US)
+        took, whole = self._numbers[Number.MICROS], self._numbers[Number.MILLIS] * 1_000
+        self._numbers[Number.MICROS] = took = np.where(took + 1_000 <= whole, whole, took)
         low, high = span[0] // 1_000_000 + 1, span[1] // 1_000_000 - 1
-        seconds = columns[Column.SECOND]
-        if int(min(seconds)) < low or int(max(seconds)) > high:
-            self._refuse(i for i, second in enumerate(seconds) if not low <= int(second) <= high)
+        seconds = self._numbers[Number.SECOND]
+        self._plain &= (took < SLOW_US) & (seconds >= low) & (seconds <= high)
 
     def refuse_times(self, others: list[RequestLine]) -> None:
         """Refuse what shares its microsecond with another line: that may be the same request, or say it again."""
-        times = [start[4:21] for start in self._columns[Column.START]]
-        taken = {f"{line[1] // 1_000_000:010d}.{line[1] % 1_000_000:06d}" for line in others}
-        if len(set(times)) < len(times):
-            taken.update(time for time, often in Counter(times).items() if often > 1)
-        self._refuse(i for i, time in enumerate(times) if time in taken)
+        times = self._numbers[Number.SECOND] * 1_000_000 + self._numbers[Number.FRACTION]
+        there, places, often = np.unique(times, return_inverse=True, return_counts=True)
+        taken = np.isin(there, [line.ts_us for line in others]) | (often > 1)
+        self._plain &= ~taken[places]
 
     def refuse_calls(self, others: list[RequestLine]) -> None:
         """Refuse what the pairer could match with another line, whose time differs: the same client, port and URI."""
-        calls = {(line[7], str(line[8]), line[17]) for line in others}
+        calls = {(line.client_ip, line.client_port, line.uri) for line in others}
         uris = {uri for _, _, uri in calls}
-        columns, clients = self._columns, _CHECKED[Column.CLIENT]
-        same = [i for i, uri in enumerate(columns[Column.URI]) if uri in uris]
-        self._refuse(
-            i
-            for i in same
-            if (clients[columns[Column.CLIENT][i]], columns[Column.PORT][i], columns[Column.URI][i]) in calls
-        )
+        said = self._said[Column.URI]
+        near = np.fromiter((uri in uris for uri in said), np.bool_, len(said))[self._texts[Column.URI]]
+        clients, ports = self._said[Column.CLIENT], self._numbers[Number.PORT]
+        for place in np.flatnonzero(near & self._plain).tolist():
+            client, uri = clients[self._texts[Column.CLIENT][place]], said[self._texts[Column.URI][place]]
+            if (client, int(ports[place]), uri) in calls:
+                self._plain[place] = False
 
     def left(self) -> Lines:
         """The lines that belong to no plain request."""
-        used = {*compress(self._at, self._plain), *compress(self._asked, self._plain)}
-        return [self._lines[i] for i in sorted({*range(len(self._lines))} - used)]
+        used = np.zeros(len(self._lines), dtype=np.bool_)
+        used[self.at[self._plain]] = True
+        used[self._asked[self._plain]] = True
+        return list(compress(self._lines, (~used).tolist()))
 
     def lane(self, base: int) -> Lane | None:
         """The plain requests."""
-        if not any(self._plain):
+        plain = self._plain
+        if not plain.any():
             return None
-        ids = [base | self._lines[i][0] for i in compress(self._asked, self._plain)]  # type: ignore[index]  # paired
-        columns: list[Sequence[Any]] = list(zip(*compress(self._rows, self._plain), strict=True))
-        columns[Column.MICROS] = list(compress(self._columns[Column.MICROS], self._plain))
-        checked = {column: {text: known[text] for text in set(columns[column])} for column, known in _CHECKED.items()}
-        return Lane(ids, columns, checked, self._per_request)
+        ids = np.fromiter((self._lines[place][0] for place in self._asked[plain].tolist()), np.int64) | base
+        numbers = {number: column[plain] for number, column in self._numbers.items()}
+        texts = {column: codes[plain] for column, codes in self._texts.items()}
+        return Lane(ids, numbers, texts, self._said, self._per_request)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("ascii")
+
+
+def _where(raw: bytes) -> tuple[str, str, int | None, str] | None:
+    name, _, address, _, port, _, pool = _text(raw).split('"')
+    return (name, address, int(port) if port else None, pool) if _is_port(port) else None
+
+
+def _server(raw: bytes) -> tuple[str, int | None, int] | None:
+    address, _, port, _, _, _, status = _text(raw).split('"')
+    good = _is_port(port) and len(status) == 3 and status.isdigit() and status[0] in "123"
+    return (address, int(port) if port else None, int(status)) if good else None
+
+
+def _is_port(text: str) -> bool:
+    return len(text) <= 5 and (text.isdigit() or not text)
+
+
+def _asked(raw: bytes) -> tuple[str, str]:
+    method, _, host = _text(raw).split('"')
+    return method, host
+
+
+_READ: dict[Column, Callable[[bytes], Any]] = dict.fromkeys(Column, _text)
+_READ |= {Column.WHERE: _where, Column.SERVER: _server, Column.ASKED: _asked}

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
 from ingest.parsers.f5_request_log import trace_id
@@ -119,12 +118,7 @@ class Batch:
         return places
 
     def requests(self) -> Iterator[bytes]:
-        """The rows of `ingest_request`, in blocks; also counts the minutes and gathers `bad`."""
-        if self.lane is not None:
-            lane_rows = self.lane.rows(self, _second)
-            while block := "".join(islice(lane_rows, BLOCK_ROWS)):
-                yield block.encode()
-            self.lane.count(self)
+        """The rows of `ingest_request` but the lane's, in blocks; also counts the minutes and gathers `bad`."""
         rows: list[str] = []
         links = self.links
         places, clients, agents, seconds = self.places, self.clients, self.agents, _second
@@ -147,11 +141,6 @@ class Batch:
                 yield "".join(rows).encode()
                 rows.clear()
         yield "".join(rows).encode()
-
-    @property
-    def names(self) -> tuple[dict[Any, Place], dict[str, int], dict[str, int]]:
-        """Places, clients and agents."""
-        return self.places, self.clients, self.agents
 
     def _not_plain(self, whole: Whole, endpoint_id: int, member_id: int) -> str:
         line = whole.line

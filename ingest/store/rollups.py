@@ -39,12 +39,28 @@ class Row(NamedTuple):
     histogram: str
 
 
+class Tally(NamedTuple):
+    """Times of answers in one minute that were added up already."""
+
+    sum_us: int
+    max_us: int
+    histogram: list[int]
+
+
+_NO_TALLY = Tally(0, 0, [0] * BUCKETS)
+
+
 class Minutes:
     """The minutes of one batch. Times of answers go straight into `times`; what is not plainly well is counted."""
 
     def __init__(self) -> None:
         self.times: defaultdict[Minute, list[int]] = defaultdict(list)
         self.others: defaultdict[Minute, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        self.tallies: dict[Minute, Tally] = {}
+
+    def add(self, minute: Minute, tally: Tally) -> None:
+        """Take the times of one minute, added up; each minute once."""
+        self.tallies[minute] = tally
 
     def count(self, minute: Minute, how: Outcome, response_us: int | None) -> None:
         """Count one request that failed, was slow, or has no time."""
@@ -63,23 +79,25 @@ class Minutes:
 
     def rows(self) -> list[Row]:
         """In the order of the key, so that two workers lock the same rows in the same order."""
-        return [self._row(minute) for minute in sorted({*self.times, *self.others})]
+        return [self._row(minute) for minute in sorted({*self.times, *self.others, *self.tallies})]
 
     def _row(self, minute: Minute) -> Row:
         times, (client, server, unanswered, untimed) = self.times.get(minute, []), self.others.get(minute, [0] * 4)
-        counts = [0] * BUCKETS
+        sum_us, max_us, histogram = self.tallies.get(minute, _NO_TALLY)
+        counts = list(histogram)
+        answered = len(times) + sum(histogram)
         for bucket, often in Counter(map(bisect_right, repeat(BOUNDS), times)).items():
-            counts[bucket] = often
+            counts[bucket] += often
         return Row(
             *minute[:2],
             datetime.fromtimestamp(minute[2] * 60, UTC),
-            len(times) + untimed + unanswered,
+            answered + untimed + unanswered,
             client,
             server,
             unanswered,
             untimed,
-            sum(times),
-            max(times, default=0),
+            sum_us + sum(times),
+            max(max_us, *times, 0),
             "{" + ",".join(map(str, counts)) + "}",
         )
 
