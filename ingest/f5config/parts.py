@@ -13,6 +13,7 @@ from ingest.f5config.template import quoted, request_template, response_template
 
 AS3_SCHEMA = "3.20.0"  # old enough for every AS3 in use; nothing newer is asked for
 MERGE = "load sys config merge from-terminal"
+ON_EACH = "To be done on each unit of a pair."
 Text = Callable[[Plan], str]
 Declaration = Callable[[Plan], dict[str, Any]]
 
@@ -36,12 +37,17 @@ def _common(name: str) -> str:
 
 def _merge(*objects: str) -> str:
     """Objects to paste behind the merge command."""
-    return f"{MERGE}\n" + "\n".join(objects) + "\n# then Ctrl-D on a line of its own"
+    return f"# first this, then Ctrl-D on a line of its own:\n{MERGE}\n" + "\n".join(objects) + "\n\n# then this:"
 
 
 def _saved(plan: Plan) -> str:
     group = plan.sync_group.rpartition("/")[2]
     return "save sys config" + (f"\nrun cm config-sync to-group {group}" if group else "")
+
+
+def _saved_here() -> str:
+    """What is the unit's own is not told to its peer by a sync."""
+    return "save sys config"
 
 
 def _member(plan: Plan) -> tuple[str, str, str]:
@@ -148,24 +154,33 @@ def _remote(plan: Plan) -> str:
 
 
 def _ltm(plan: Plan) -> str:
-    return f"{_remote(plan)}\n{_saved(plan)}"
+    return f"{_remote(plan)}\n{_saved_here()}"
 
 
 def _no_syslog(plan: Plan) -> str:
-    return f"modify sys syslog remote-servers delete {{ airf5 }}\n{_saved(plan)}"
+    return f"modify sys syslog remote-servers delete {{ airf5 }}\n{_saved_here()}"
 
 
 def _audit(plan: Plan) -> str:
     return "\n".join(
-        ("list sys daemon-log-settings mcpd audit", "modify sys daemon-log-settings mcpd audit enabled",
-         f"# the same remote server as of the part ltm, once:\n{_remote(plan)}", _saved(plan))
-    )  # fmt: skip
+        (
+            "list sys daemon-log-settings mcpd audit",
+            "modify sys daemon-log-settings mcpd audit enabled",
+            "# and, where the part ltm has not done it yet:",
+            _remote(plan),
+            _saved_here(),
+        )
+    )
 
 
 def _no_audit(plan: Plan) -> str:
-    return (
-        "# only if the list above said disabled before:\nmodify sys daemon-log-settings mcpd audit disabled\n"
-        + _no_syslog(plan)
+    return "\n".join(
+        (
+            "# only if the list above said disabled:",
+            "modify sys daemon-log-settings mcpd audit disabled",
+            "# and, unless the part ltm is to stay:",
+            _no_syslog(plan),
+        )
     )
 
 
@@ -196,12 +211,12 @@ def _no_telemetry(plan: Plan) -> str:
 def _user(plan: Plan) -> str:
     return (
         "create auth user airf5 partition-access add { all-partitions { role auditor } } shell none "
-        f"description {quoted('airf5 reads over iControl REST')} prompt-for-password\n{_saved(plan)}"
+        f"description {quoted('airf5 reads over iControl REST')} prompt-for-password\n{_saved_here()}"
     )
 
 
 def _no_user(plan: Plan) -> str:
-    return f"delete auth user airf5\n{_saved(plan)}"
+    return f"delete auth user airf5\n{_saved_here()}"
 
 
 _LB_PASTE, _LB_UNDO = _rule(LB_FAILED, lambda: irules.lb_failed(_common(POOL)), True)
@@ -246,6 +261,7 @@ PARTS: dict[str, Part] = {
             "ltm",
             "The device's own log: members going down and up, failover, TLS and limits.",
             (
+                ON_EACH,
                 "One more copy of what syslog-ng writes; over UDP, so lines can be lost. Few lines on a healthy device.",
                 "With `modify sys syslog iso-date enabled` lines get a year and a zone; it changes the files on the "
                 "device too. Without it, give the source its utc_offset.",
@@ -256,6 +272,7 @@ PARTS: dict[str, Part] = {
             "audit",
             "Who changed what: one line for each changed object, and logins.",
             (
+                ON_EACH,
                 "Lines of tens of kB where an iRule or certificate is changed: they are logged in full.",
                 "Passwords are masked by the device, the text of iRules is not.",
             ),
@@ -275,6 +292,7 @@ PARTS: dict[str, Part] = {
             "user",
             "The user that reads over iControl REST: the role auditor reads everything and changes nothing.",
             (
+                ON_EACH,
                 "30 calls a minute at most (calls_per_minute), two at a time, fewer when the device slows down.",
                 "One login about every 16 minutes for each worker process, each with a line in the audit log; the user "
                 "may have 100 tokens, so give it to nobody else.",
