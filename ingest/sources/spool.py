@@ -15,8 +15,9 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from glob import glob
-from itertools import accumulate
 from typing import IO
+
+from ingest.lines import Lines
 
 HEAD = 1024
 LINES = 40_000
@@ -45,7 +46,7 @@ class Chunk:
 
     file: File
     start: int
-    lines: list[tuple[int, bytes]]
+    lines: Lines
     at_end: bool
 
     @property
@@ -207,15 +208,11 @@ def _changed(raw: IO[bytes], file: File, final: bool) -> bool:
 
 def _cut(file: File, block: bytes, lines: int, ended: bool, over: bool) -> tuple[Chunk, bytes]:
     """The first lines of a block as a chunk, and the bytes after them."""
-    parts = block.split(b"\n", lines)
-    rest = parts.pop()
-    *starts, offset = accumulate((len(part) + 1 for part in parts), initial=file.offset)
-    if any(len(part) > LONGEST_LINE for part in parts):
-        parts = [part[:LONGEST_LINE] for part in parts]
-    out = list(zip(starts, parts, strict=True))
+    out, used = Lines.cut(block, file.offset, lines, LONGEST_LINE)
+    offset, rest = file.offset + used, block[used:]
     whole = b"\n" not in rest
     if ended and whole and over and rest:
-        out.append((offset, rest[:LONGEST_LINE]))
+        out += [(offset, rest[:LONGEST_LINE])]
         offset, rest = offset + len(rest), b""
     at_end = whole and ended
     after = replace(file, offset=offset, finished=ended and whole and over)
@@ -232,6 +229,6 @@ def _long_line(file: File, head: bytes, stream: IO[bytes], over: bool) -> Chunk:
         if newline >= 0 or (ended and over):
             stream.seek(offset)
             after = replace(file, offset=offset, finished=newline < 0)
-            return Chunk(after, file.offset, [(file.offset, head[:LONGEST_LINE])], newline < 0)
+            return Chunk(after, file.offset, Lines.of([(file.offset, head[:LONGEST_LINE])]), newline < 0)
         if ended:
-            return Chunk(file, file.offset, [], True)
+            return Chunk(file, file.offset, Lines.of(()), True)

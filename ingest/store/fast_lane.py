@@ -8,21 +8,19 @@ the outcome is that of the careful way alone. `fast_text` looks at the bytes, `f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, compress
-from operator import add
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ingest.lines import Lines
 from ingest.records import SLOW_US, Reject, RequestLine
 from ingest.store.fast_rows import Column, Lane, Number
-from ingest.store.fast_text import Block, Codes, Flags, Places
+from ingest.store.fast_text import Block, Flags, Places, Texts
 
-Lines = Sequence[tuple[int, bytes]]
 Parse = Callable[[str], RequestLine | Reject]
 
-_PIECE = 1_000  # lines: what the cache of a processor holds
+_PIECE = 4_000  # lines
 _FIELDS = (
     *(
         "airf5",
@@ -51,10 +49,12 @@ _FIELDS = (
 )
 _PLACE = {name: place for place, name in enumerate(_FIELDS)}
 _QUOTES = 2 * len(_FIELDS)
+_QUOTES_ASKED = _QUOTES - 14  # a request line lacks seven fields
 _KIND = b'airf5="1",kind="%s",ts="'
 _RESPONSE, _REQUEST = _KIND % b"response", _KIND % b"request"
 _STAMP = 27  # letters of the time of receipt that a receiver writes
 _LONGEST_SENDER = 64
+_LONGEST_TEXT = 2_000  # longer ones are rare, and looked at in no piece
 _HIGHEST_PORT = 99_999  # the parser takes five digits
 # The texts of each column: from the value of one field to that of another.
 _TEXTS = {
@@ -68,7 +68,6 @@ _TEXTS = {
     Column.URI: ("http_uri", "http_uri"),
 }
 _NUMBERS = {
-    Number.PORT: "client_port",
     Number.MILLIS: "response_ms",
     Number.MICROS: "response_us",
     Number.BYTES: "bytes",
@@ -93,7 +92,7 @@ def take(
 ) -> Taken:
     """Pick the plain requests of these lines. `base` makes line ids of offsets; no time may lie outside of `span`."""
     chunk = _Chunk(lines, answers_only)
-    if not len(chunk.at):
+    if not chunk.answers:
         return Taken(None, lines, {})
     chunk.refuse_what_is_not_plain(span)
     waiting = list(waiting)
@@ -112,75 +111,103 @@ def _others(left: Lines, parsed: dict[int, RequestLine | Reject], parse: Parse, 
 
 
 class _Piece:
-    """Some lines: which of them are answers of the template, their columns, and what each line says of its request."""
+    """Some lines: which of them are answers and requests of the template, and their columns."""
 
-    def __init__(self, lines: Sequence[bytes], codes: dict[Column, Codes], paired: bool) -> None:
-        text = b"".join(lines)
-        if not text.isascii() or b"\0" in text:
-            lines = [raw if raw.isascii() and b"\0" not in raw else b"" for raw in lines]
-        self._block = block = Block(lines)
-        places, first, count = block.quotes()
-        self.requests = self._requests(places, first, count) if paired else {}
+    def __init__(self, block: Block, starts: Places, ends: Places, paired: bool) -> None:
+        self._block, self._starts, self._ends = block, starts, ends
+        places = block.quotes(int(starts[0]), int(ends[-1]))
+        first = np.searchsorted(places, starts)
+        count = np.searchsorted(places, ends) - first
         rows = np.flatnonzero(count == _QUOTES)
         quotes = places[first[rows] + np.arange(_QUOTES)[:, None]]
-        good = self._begins(rows, quotes[0], _RESPONSE) & (quotes[-1] == block.ends[rows] - 1)
+        good = self._begins(rows, quotes[0], _RESPONSE) & (quotes[-1] == ends[rows] - 1)
         for place in range(_PLACE["hostname"], len(_FIELDS)):
             literal = b'",%s="' % _FIELDS[place].encode()
             before = quotes[2 * place - 1]
             good &= (quotes[2 * place] - before == len(literal) - 1) & block.says(before, literal)
         self.at: Places = rows[good]
-        self._quotes = quotes[:, good]
-        self.asked = self._asked() if paired else []
-        self.numbers, self.plain = self._numbers()
-        self.texts = {
-            column: np.fromiter(map(codes[column].__getitem__, self._texts(*names)), np.int64, len(self.at))
-            for column, names in _TEXTS.items()
-        }
+        quotes = quotes[:, good]
+        opened, closed = quotes[::2], quotes[1::2]
+        self.numbers, self.plain = self._numbers(opened, closed)
+        self.texts: dict[Column, Texts] = {}
+        for column, (one, other) in _TEXTS.items():
+            start, end = opened[_PLACE[one]] + 1, closed[_PLACE[other]]
+            long = end - start > _LONGEST_TEXT
+            self.plain &= ~long
+            self.texts[column] = block.texts(start, np.where(long, start, end))
+        asked = opened[_PLACE["http_method"]] - len("http_method=")
+        heads = opened[_PLACE["ts"]] - len("ts="), closed[_PLACE["client_port"]] + len('",')
+        self.answers = _Halves(self.at, self._key(), *heads, asked, ends[self.at])
+        self.requests = self._requests(places, first, count) if paired else None
 
     def _begins(self, rows: Places, first_quote: Places, literal: bytes) -> Flags:
         """Whether these lines begin as the template does, bare or after a time of receipt and a sender."""
         block, begin = self._block, first_quote - literal.index(b'"')
-        start = block.starts[rows]
+        start = self._starts[rows]
         sender, end = start + _STAMP + 1, begin - 1
         spooled = (end > sender) & (end - sender <= _LONGEST_SENDER)
-        spooled &= block.is_blank(np.minimum(sender, begin) - 1) & block.is_blank(end)
+        spooled &= block.letter(np.minimum(sender, begin) - 1, " ") & block.letter(end, " ")
         end = np.where(spooled, end, sender)
         spooled &= ~block.has_blank(start, start + _STAMP) & ~block.has_blank(sender, end)
         return block.says(begin, literal) & ((begin == start) | spooled)
 
-    def _requests(self, places: Places, first: Places, count: Places) -> dict[int, bytes]:
-        """All that each request line says from its time on, by line."""
-        rows = np.flatnonzero(count > 0)
-        quote = places[first[rows]]
-        good = self._begins(rows, quote, _REQUEST)
-        rows, start = rows[good], quote[good] - _REQUEST.index(b'"') + _REQUEST.index(b'ts="')
-        return dict(zip(rows.tolist(), self._block.texts(start, self._block.ends[rows]), strict=True))
+    def _requests(self, places: Places, first: Places, count: Places) -> _Halves:
+        """The request lines: what they say is the same text twice cut, so that an answer can be set beside it."""
+        rows = np.flatnonzero(count == _QUOTES_ASKED)
+        quotes = places[first[rows]]
+        good = self._begins(rows, quotes, _REQUEST)
+        rows, quotes = rows[good], first[rows[good]]
+        begin = places[quotes] - _REQUEST.index(b'"') + _REQUEST.index(b'ts="')
+        port = 2 * _PLACE["client_port"]
+        found, good = self._time_and_port(
+            (begin + len('ts="'), places[quotes + 5]), (places[quotes + port] + 1, places[quotes + port + 1])
+        )
+        middle = places[quotes + port + 1] + len('",')
+        key = _key_of(found)
+        return _Halves(*(part[good] for part in (rows, key, begin, middle, middle, self._ends[rows])))
 
-    def _asked(self) -> list[bytes]:
-        """All that each answer repeats of its request line."""
-        opened, closed = self._quotes[::2], self._quotes[1::2]
-        heads = self._block.texts(opened[_PLACE["ts"]] - len("ts="), closed[_PLACE["client_port"]] + len('",'))
-        asked = opened[_PLACE["http_method"]] - len("http_method=")
-        return list(map(add, heads, self._block.texts(asked, self._block.ends[self.at])))
-
-    def _texts(self, first: str, last: str) -> Iterator[bytes]:
-        opened, closed = self._quotes[2 * _PLACE[first]], self._quotes[2 * _PLACE[last] + 1]
-        return self._block.texts(opened + 1, closed)
-
-    def _numbers(self) -> tuple[dict[Number, Places], Flags]:
-        """The columns of numbers, and whether all that should be a number is one."""
-        block, opened, closed = self._block, self._quotes[::2], self._quotes[1::2]
+    def _time_and_port(
+        self, time: tuple[Places, Places], port: tuple[Places, Places]
+    ) -> tuple[dict[Number, Places], Flags]:
+        block, (start, end) = self._block, time
         found: dict[Number, Places] = {}
-        time, end = opened[_PLACE["ts"]] + 1, closed[_PLACE["ts"]]
-        high, one = block.numbers(time, time + 8)
-        low, two = block.numbers(time + 8, time + 10)
+        high, one = block.numbers(start, start + 8)
+        low, two = block.numbers(start + 8, start + 10)
         found[Number.SECOND] = high * 100 + low
-        found[Number.FRACTION], three = block.numbers(time + 11, time + 17)
-        plain = (end - time == 17) & block.is_point(time + 10) & one & two & three
+        found[Number.FRACTION], three = block.numbers(start + 11, start + 17)
+        found[Number.PORT], four = block.numbers(*port)
+        good = (end - start == 17) & block.letter(start + 10, ".") & one & two & three & four
+        return found, good & (found[Number.PORT] <= _HIGHEST_PORT)
+
+    def _numbers(self, opened: Places, closed: Places) -> tuple[dict[Number, Places], Flags]:
+        """The columns of numbers, and whether all that should be a number is one."""
+
+        def value(name: str) -> tuple[Places, Places]:
+            return opened[_PLACE[name]] + 1, closed[_PLACE[name]]
+
+        found, plain = self._time_and_port(value("ts"), value("client_port"))
         for column, name in _NUMBERS.items():
-            found[column], good = block.numbers(opened[_PLACE[name]] + 1, closed[_PLACE[name]])
+            found[column], good = self._block.numbers(*value(name))
             plain &= good
-        return found, plain & (found[Number.PORT] <= _HIGHEST_PORT)
+        return found, plain
+
+    def _key(self) -> Places:
+        return _key_of(self.numbers)
+
+
+class _Halves(NamedTuple):
+    """Lines of one kind: their places among the lines, a key of time and port, and two texts that both halves have."""
+
+    at: Places
+    key: Places
+    head: Places
+    head_end: Places
+    asked: Places
+    asked_end: Places
+
+
+def _key_of(numbers: dict[Number, Places]) -> Places:
+    return (numbers[Number.SECOND] * 1_000_000 + numbers[Number.FRACTION] << 10) ^ numbers[Number.PORT]
 
 
 class _Chunk:
@@ -189,38 +216,55 @@ class _Chunk:
     def __init__(self, lines: Lines, answers_only: bool) -> None:
         self._lines = lines
         self._per_request = 1 if answers_only else 2
-        codes = {column: Codes() for column in Column}
-        raws = [raw for _, raw in lines]
-        starts = range(0, len(raws), _PIECE)
-        pieces = [_Piece(raws[start : start + _PIECE], codes, not answers_only) for start in starts]
-        self.at: Places = np.concatenate([piece.at + start for piece, start in zip(pieces, starts, strict=True)])
+        self._block = block = Block(lines.text)
+        starts, ends = block.places(lines.starts), block.places(lines.ends)
+        ends -= (ends > starts) & block.letter(ends - 1, "\r")
+        foreign = np.searchsorted(starts, block.foreign(), side="right") - 1
+        ends[foreign] = starts[foreign]  # so that such a line has no quotes
+        cuts = range(0, len(lines), _PIECE)
+        pieces = [_Piece(block, starts[cut : cut + _PIECE], ends[cut : cut + _PIECE], not answers_only) for cut in cuts]
+        self._at: Places = np.concatenate([piece.at + cut for piece, cut in zip(pieces, cuts, strict=True)])
+        self.answers = len(self._at)
         self._plain: Flags = np.concatenate([piece.plain for piece in pieces])
         self._numbers = {number: np.concatenate([piece.numbers[number] for piece in pieces]) for number in Number}
-        self._texts = {column: np.concatenate([piece.texts[column] for piece in pieces]) for column in Column}
-        self._said = {column: list(map(_READ[column], codes[column])) for column in Column}
-        self._asked = self.at if answers_only else self._pair(pieces, starts)
+        self._codes: dict[Column, Places] = {}
+        self._said: dict[Column, list[Any]] = {}
+        for column in Column:
+            texts = Texts(*map(np.concatenate, zip(*(piece.texts[column] for piece in pieces), strict=True)))
+            said, self._codes[column], sure = block.coded(texts)
+            self._said[column] = list(map(_READ[column], said))
+            self._plain &= sure
+        self._asked = self._at if answers_only else self._pair(pieces, cuts)
 
-    def _pair(self, pieces: Sequence[_Piece], starts: Sequence[int]) -> Places:
-        """The request line of each answer, -1 for none: it stands before the answer and says the same, once."""
-        requests: dict[bytes, int] = {}
-        twice = []
-        for piece, start in zip(pieces, starts, strict=True):
-            for place, tail in piece.requests.items():
-                if requests.setdefault(tail, start + place) != start + place:
-                    twice.append(tail)
-        for tail in twice:
-            requests[tail] = -1
-        asked = chain.from_iterable(piece.asked for piece in pieces)
-        found = np.fromiter((requests.get(tail, -1) for tail in asked), np.int64, len(self.at))
-        found[found > self.at] = -1
-        self._plain &= found >= 0
-        return found
+    def _pair(self, pieces: Sequence[_Piece], cuts: Sequence[int]) -> Places:
+        """The request line of each answer, -1 for none: it stands before the answer and says the same."""
+        answers = _together([piece.answers for piece in pieces], cuts)
+        requests = _together([piece.requests for piece in pieces if piece.requests is not None], cuts)
+        asked = np.full(len(answers.at), -1)
+        if not len(requests.at):
+            self._plain[:] = False
+            return asked
+        order = np.argsort(requests.key, kind="stable")
+        keys = requests.key[order]
+        place = np.minimum(np.searchsorted(keys, answers.key), len(keys) - 1)
+        again = np.minimum(place + 1, len(keys) - 1)
+        good = (keys[place] == answers.key) & ((again == place) | (keys[again] != answers.key))
+        found = order[place]
+        good &= requests.at[found] < answers.at
+        rows, found = np.flatnonzero(good), found[good]
+        same = np.ones(len(rows), dtype=np.bool_)
+        for start, end in ((2, 3), (4, 5)):
+            mine = Texts(answers[start][rows], answers[end][rows], answers.key[rows].view(np.uint64))
+            same &= self._block.same(mine, Texts(requests[start][found], requests[end][found], mine.hash))
+        asked[rows[same]] = requests.at[found[same]]
+        self._plain &= asked >= 0
+        return asked
 
     def refuse_what_is_not_plain(self, span: tuple[int, int]) -> None:
         """Refuse what failed, was slow, is out of time, or has a text that is not as the template has it."""
         for column in (Column.WHERE, Column.SERVER):
             good = np.fromiter((said is not None for said in self._said[column]), np.bool_, len(self._said[column]))
-            self._plain &= good[self._texts[column]]
+            self._plain &= good[self._codes[column]]
         # As the parser: only the ms are whole, or the us are a mere fraction
         took, whole = self._numbers[Number.MICROS], self._numbers[Number.MILLIS] * 1_000
         self._numbers[Number.MICROS] = took = np.where(took + 1_000 <= whole, whole, took)
@@ -240,29 +284,35 @@ class _Chunk:
         calls = {(line.client_ip, line.client_port, line.uri) for line in others}
         uris = {uri for _, _, uri in calls}
         said = self._said[Column.URI]
-        near = np.fromiter((uri in uris for uri in said), np.bool_, len(said))[self._texts[Column.URI]]
+        near = np.fromiter((uri in uris for uri in said), np.bool_, len(said))[self._codes[Column.URI]]
         clients, ports = self._said[Column.CLIENT], self._numbers[Number.PORT]
         for place in np.flatnonzero(near & self._plain).tolist():
-            client, uri = clients[self._texts[Column.CLIENT][place]], said[self._texts[Column.URI][place]]
+            client, uri = clients[self._codes[Column.CLIENT][place]], said[self._codes[Column.URI][place]]
             if (client, int(ports[place]), uri) in calls:
                 self._plain[place] = False
 
     def left(self) -> Lines:
         """The lines that belong to no plain request."""
         used = np.zeros(len(self._lines), dtype=np.bool_)
-        used[self.at[self._plain]] = True
+        used[self._at[self._plain]] = True
         used[self._asked[self._plain]] = True
-        return list(compress(self._lines, (~used).tolist()))
+        return self._lines.chosen(~used)
 
     def lane(self, base: int) -> Lane | None:
         """The plain requests."""
         plain = self._plain
         if not plain.any():
             return None
-        ids = np.fromiter((self._lines[place][0] for place in self._asked[plain].tolist()), np.int64) | base
+        ids = self._lines.offsets[self._asked[plain]] | base
         numbers = {number: column[plain] for number, column in self._numbers.items()}
-        texts = {column: codes[plain] for column, codes in self._texts.items()}
-        return Lane(ids, numbers, texts, self._said, self._per_request)
+        codes = {column: column_codes[plain] for column, column_codes in self._codes.items()}
+        return Lane(ids, numbers, codes, self._said, self._per_request)
+
+
+def _together(parts: Sequence[_Halves], cuts: Sequence[int]) -> _Halves:
+    """The halves of all pieces; their places count from the first line of the chunk."""
+    parts = [part._replace(at=part.at + cut) for part, cut in zip(parts, cuts, strict=True)]
+    return _Halves(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def _text(raw: bytes) -> str:
@@ -270,12 +320,18 @@ def _text(raw: bytes) -> str:
 
 
 def _where(raw: bytes) -> tuple[str, str, int | None, str] | None:
-    name, _, address, _, port, _, pool = _text(raw).split('"')
+    parts = _text(raw).split('"')
+    if len(parts) != 7:  # too long, and refused
+        return None
+    name, _, address, _, port, _, pool = parts
     return (name, address, int(port) if port else None, pool) if _is_port(port) else None
 
 
 def _server(raw: bytes) -> tuple[str, int | None, int] | None:
-    address, _, port, _, _, _, status = _text(raw).split('"')
+    parts = _text(raw).split('"')
+    if len(parts) != 7:
+        return None
+    address, _, port, _, _, _, status = parts
     good = _is_port(port) and len(status) == 3 and status.isdigit() and status[0] in "123"
     return (address, int(port) if port else None, int(status)) if good else None
 
@@ -285,7 +341,7 @@ def _is_port(text: str) -> bool:
 
 
 def _asked(raw: bytes) -> tuple[str, str]:
-    method, _, host = _text(raw).split('"')
+    method, _, host = _text(raw).partition('",host="')
     return method, host
 
 

@@ -1,14 +1,15 @@
-"""Many lines of ASCII as one block of bytes, asked in columns: eight bytes at a time, by numpy.
+"""Texts of many ASCII lines at once: eight bytes at a time, in columns, by numpy.
 
 A place is a position in the block; every question takes an array of places and answers with an array of that length.
-A block is best a few hundred kilobytes, which the processor's cache can hold.
+Ask a few thousand lines at a time: what the cache of a processor can hold.
 """
 
 from __future__ import annotations
 
+import secrets
 import sys
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,47 +24,60 @@ _ZEROS = 0x3030303030303030
 # What of a word does not belong to a text of 0 to 8 bytes that ends with it
 _BEFORE = np.array([(1 << 8 * (8 - length)) - 1 for length in range(9)], dtype=np.uint64)
 _FILL = _BEFORE & np.uint64(_ZEROS)
+_FACTOR = np.uint64(secrets.randbits(64) | 1)  # nobody can prepare texts that share a hash
+_SHIFT = np.uint64(29)
 
 assert sys.byteorder == "little", "words are read as they lie in memory"
 
 
-class Block:
-    """Lines, each ASCII and without NUL; a carriage return at the very end is no part of one."""
+class Texts(NamedTuple):
+    """Texts of a block: from `start` up to `end`, and a hash of each."""
 
-    def __init__(self, lines: Sequence[bytes]) -> None:
-        self.text = _PAD + b"\n".join(lines) + _PAD
+    start: Places
+    end: Places
+    hash: Words
+
+
+class Block:
+    """One piece of memory with lines in it."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = b"".join((_PAD, text, _PAD))
         self._bytes = np.frombuffer(self.text, dtype=np.uint8)
         self._words: Words = np.ndarray((len(self.text) - 7,), dtype="<u8", buffer=self.text, strides=(1,))
-        lengths = np.fromiter(map(len, lines), dtype=np.int64, count=len(lines))
-        self.starts: Places = np.cumsum(lengths + 1) - lengths - 1 + len(_PAD)
-        self.ends: Places = self.starts + lengths
-        self.ends -= (lengths > 0) & (self._bytes[self.ends - 1] == ord("\r"))
 
-    def quotes(self) -> tuple[Places, Places, Places]:
-        """The places of all quotes, and of each line: the first one's number among them, and how many it has."""
-        places: Places = np.flatnonzero(self._bytes == ord('"'))
-        first = np.searchsorted(places, self.starts)
-        return places, first, np.searchsorted(places, self.ends) - first
+    @staticmethod
+    def places(positions: Places) -> Places:
+        """Positions in the text that was given, as places."""
+        return positions + len(_PAD)
+
+    def foreign(self) -> Places:
+        """Where a byte is not ASCII, or NUL."""
+        if self.text.isascii() and b"\0" not in self.text:
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero((self._bytes == 0) | (self._bytes > 127))
+
+    def quotes(self, start: int, end: int) -> Places:
+        """The places of all quotes from here to there."""
+        return np.flatnonzero(self._bytes[start:end] == ord('"')) + start
+
+    def letter(self, at: Places, letter: str) -> Flags:
+        """Whether this letter stands at these places."""
+        same: Flags = self._bytes[at] == ord(letter)
+        return same
 
     def says(self, at: Places, literal: bytes) -> Flags:
         """Whether this literal (4 bytes or more) stands at these places."""
         size = len(literal)
         if size < 8:
-            word, mask = int.from_bytes(literal, "little"), np.uint64((1 << 8 * size) - 1)
-            return self._words[at] & mask == np.uint64(word)
-        same: Flags = np.ones(len(at), dtype=np.bool_)
+            mask = np.uint64((1 << 8 * size) - 1)
+            same: Flags = self._words[at] & mask == np.uint64(int.from_bytes(literal, "little"))
+            return same
+        same = np.ones(len(at), dtype=np.bool_)
         for place in (*range(0, size - 8, 8), size - 8):
             word = int.from_bytes(literal[place : place + 8], "little")
             same &= self._words[at + place] == np.uint64(word)
         return same
-
-    def is_blank(self, at: Places) -> Flags:
-        """Whether a blank stands at these places."""
-        return self._bytes[at] == ord(" ")
-
-    def is_point(self, at: Places) -> Flags:
-        """Whether a point stands at these places."""
-        return self._bytes[at] == ord(".")
 
     def has_blank(self, start: Places, end: Places) -> Flags:
         """Whether a blank stands in these texts."""
@@ -78,22 +92,64 @@ class Block:
     def _last_word(self, start: Places, end: Places) -> Words:
         """The last eight bytes before `end`, those before `start` given as "0"."""
         size = np.clip(end - start, 0, 8)
-        return (self._words[end - 8] & ~_BEFORE[size]) | _FILL[size]
+        word: Words = (self._words[end - 8] & ~_BEFORE[size]) | _FILL[size]
+        return word
 
     def numbers(self, start: Places, end: Places) -> tuple[Places, Flags]:
         """The values of these texts, and whether each is one: 1 to MOST_DIGITS digits and nothing else."""
         word = self._last_word(start, end)
         size = end - start
-        high = np.uint64(0xF0F0F0F0F0F0F0F0)
-        digits = (word & high == np.uint64(_ZEROS)) & (
-            (word + np.uint64(0x0606060606060606)) & high == np.uint64(_ZEROS)
-        )
+        high, zeros = np.uint64(0xF0F0F0F0F0F0F0F0), np.uint64(_ZEROS)
+        digits = (word & high == zeros) & ((word + np.uint64(0x0606060606060606)) & high == zeros)
         return _value(word), digits & (size > 0) & (size <= MOST_DIGITS)
 
-    def texts(self, start: Places, end: Places) -> Iterator[bytes]:
+    def texts(self, start: Places, end: Places) -> Texts:
+        """These texts with a hash of each."""
+        size = end - start
+        hashes = (size.astype(np.uint64) ^ self._last_word(start, np.minimum(start + 8, end))) * _FACTOR
+        hashes ^= hashes >> _SHIFT
+        for rows, place in _words_after(size):
+            some = hashes[rows] ^ self._words[np.minimum(start[rows] + place + 8, end[rows]) - 8]
+            some *= _FACTOR
+            hashes[rows] = some ^ some >> _SHIFT
+        return Texts(start, end, hashes)
+
+    def same(self, one: Texts, two: Texts) -> Flags:
+        """Whether these texts are the same to the last byte, pair by pair."""
+        size = one.end - one.start
+        found: Flags = size == two.end - two.start
+        found &= self._last_word(one.start, np.minimum(one.start + 8, one.end)) == self._last_word(
+            two.start, np.minimum(two.start + 8, two.end)
+        )
+        for rows, place in _words_after(np.where(found, size, 0)):
+            a = self._words[np.minimum(one.start[rows] + place + 8, one.end[rows]) - 8]
+            b = self._words[np.minimum(two.start[rows] + place + 8, two.end[rows]) - 8]
+            found[rows] &= a == b
+        return found
+
+    def cut(self, start: Places, end: Places) -> Iterator[bytes]:
         """The texts themselves."""
         text = self.text
         return (text[a:b] for a, b in zip(start.tolist(), end.tolist(), strict=True))
+
+    def coded(self, texts: Texts) -> tuple[list[bytes], Places, Flags]:
+        """The different texts, which of them each one is, and whether that is certain.
+
+        It is, but for two texts of one hash.
+        """
+        _, first, codes = np.unique(texts.hash, return_index=True, return_inverse=True)
+        like = first[codes]
+        sure = self.same(texts, Texts(texts.start[like], texts.end[like], texts.hash))
+        return list(self.cut(texts.start[first], texts.end[first])), codes, sure
+
+
+def _words_after(size: Places) -> Iterator[tuple[Places, int]]:
+    """Which texts of these sizes go on at place 8, 16 and so on."""
+    rows, place = np.flatnonzero(size > 8), 8
+    while len(rows):
+        yield rows, place
+        place += 8
+        rows = rows[size[rows] > place]
 
 
 def _value(word: Words) -> Places:
@@ -102,11 +158,3 @@ def _value(word: Words) -> Places:
     word = (word & np.uint64(0x00FF00FF00FF00FF)) * np.uint64(6553601) >> np.uint64(16)
     word = (word & np.uint64(0x0000FFFF0000FFFF)) * np.uint64(42949672960001) >> np.uint64(32)
     return word.astype(np.int64)
-
-
-class Codes(dict[Any, int]):
-    """Numbers for what repeats, from 0 on in the order of first sight."""
-
-    def __missing__(self, key: Any) -> int:
-        code = self[key] = len(self)
-        return code

@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from airf5.sql import load
 from ingest import partitions
+from ingest.lines import Lines
 from ingest.models import Device, Endpoint, Feed, RequestHalf
 from ingest.pairing import Half, Pair, Pairer
 from ingest.parsers.f5_header import clean, split_spool
@@ -42,7 +43,6 @@ GRACE = timedelta(seconds=2)  # after the end of a try, for answers on their way
 MOST_HOSTS = 50  # of one endpoint: clients write them
 
 Templates = Template | Sequence[Template] | fast_lane.Parse | None  # a function: the lines are parsed already
-Lines = Sequence[tuple[int, bytes]]
 FAST_LANE = True  # without it the outcome is the same, twice as late
 
 
@@ -64,17 +64,14 @@ class Counts(feeds.Counts):
 class _Messages:
     """The messages behind line ids: of this batch, and of the halves that waited."""
 
-    def __init__(self, file_id: int, lines: Sequence[tuple[int, bytes]], waited: dict[int, str]) -> None:
+    def __init__(self, file_id: int, lines: Lines, waited: dict[int, str]) -> None:
         self._base = file_id << 40
         self._lines = lines
         self._waited = waited  # and, later, what was asked for
-        self._by_offset: dict[int, bytes] | None = None
 
     def line(self, line_id: int) -> str | None:
         """The whole spool line of this batch."""
-        if self._by_offset is None:
-            self._by_offset = dict(self._lines)
-        raw = self._by_offset.get(line_id - self._base)
+        raw = self._lines.at(line_id - self._base)
         return None if raw is None else clean(raw.decode("utf-8", "replace"))
 
     def __getitem__(self, line_id: int) -> str:
@@ -108,7 +105,7 @@ def save_lines(
     feed: Feed, device: Device, file_id: int, lines: Sequence[tuple[int, bytes]], template: Templates = None
 ) -> Counts:
     """Save (byte offset, line) pairs of one spool file. Rejects are returned, not stored."""
-    now = timezone.now()
+    now, lines = timezone.now(), Lines.of(lines)
     counts = Counts(read=len(lines))
     waiting = {line_id: (line, raw) for line_id, line, raw in _waiting(feed)}
     pairer = Pairer((Half(i, line) for i, (line, _) in waiting.items()), response_only=not device.logs_requests)
@@ -170,7 +167,7 @@ def _take(
     """Parse and pair: what is plain by the fast lane, the rest by `_read`."""
     one, base = _parser(template), file_id << 40
     taken = fast_lane.Taken(None, lines, {})
-    if FAST_LANE and template is None:
+    if FAST_LANE and template is None and lines:
         taken = fast_lane.take(base, lines, waiting, span, one, pairer.response_only)
     _read(pairer, counts, base, taken, one, span)
     return taken.lane
@@ -347,6 +344,6 @@ def expire_halves(feed: Feed, watermark: datetime, idle_timeout: timedelta = IDL
             raw[line_id] = message
             alone = half.kind == "request"
             pairs.append(Pair(half, None, line_id, None) if alone else Pair(None, half, None, line_id))
-        _store(feed, device, [merged(pair) for pair in pairs], _Messages(0, (), raw), timezone.now())
+        _store(feed, device, [merged(pair) for pair in pairs], _Messages(0, Lines.of(()), raw), timezone.now())
         RequestHalf.objects.filter(line_id__in=list(raw)).delete()
     return len(pairs)
