@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from airf5.accounts import audit
-from ingest import source_secrets, templates
+from ingest import leases, rejects, source_secrets, templates
 from ingest.models import (
     Airflow,
     Device,
@@ -206,3 +206,22 @@ def forget_captures(beginning: str, before: datetime, actor: str) -> None:
 def route_failed_since(moment: datetime) -> bool:
     """Whether a try that ended since then was failed by its route: whether there is something to act on."""
     return Verdict.objects.filter(try_row__end_at__gte=moment, culprit="route").exists()
+
+
+def replay_rejects(feed_id: int, actor: str, reason: str = "", address: str = "") -> rejects.Replayed:
+    """Read the unreadable lines of a feed again, those with this reason or all; each becomes what it is, once."""
+    feed = Feed.objects.select_related("airflow", "device__group").filter(pk=feed_id).first()
+    if feed is None:
+        raise Refused("There is no such source.")
+    with transaction.atomic():
+        # The lease is given back by itself if this is undone, so that the record and the deed are one
+        try:
+            told = rejects.replay(feed, reason)
+        except (rejects.Busy, leases.LeaseLost) as error:
+            raise Refused(f"{feed.name} is being read just now; ask again in a minute.") from error
+        detail = {
+            "reason": reason,
+            **{name: getattr(told, name) for name in ("read", "rows", "halves", "repeated", "still")},
+        }
+        audit.record(actor, "replay_rejects", feed.name, detail, address=address)
+    return told

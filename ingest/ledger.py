@@ -25,7 +25,7 @@ SETTLED, SILENT_S = usual.SETTLED, usual.LEAST_S
 KEEP_HOURS = timedelta(weeks=usual.WEEKS + 1)
 KEEP = timedelta(days=30)
 # What these lack cannot be read afterwards; an Airflow's REST API tells it all when it answers again.
-LOST_WHEN_AWAY = frozenset({Feed.Kind.F5_ICONTROL})
+LOST_WHEN_AWAY = frozenset({Feed.Kind.F5_ICONTROL, Feed.Kind.F5_REST})
 TOGETHER = timedelta(seconds=30)  # losses of one kind as near as that are one gap
 
 
@@ -187,6 +187,7 @@ def at_the_end(feed: Feed, globs: Sequence[str], now: datetime) -> tuple[datetim
     """All is read that is there: how far the feed is complete, what to say of it, and whether that is well."""
     beat = receiver_report.read(globs)
     last = received_to(feed)
+    feed.cursor = {**feed.cursor, "looked_at": now.isoformat()}
     if beat is not None:
         note_losses(feed, beat)
     if last is None:

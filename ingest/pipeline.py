@@ -75,7 +75,8 @@ def _store_chunk(feed: Feed, epoch: int, chunk: spool.Chunk) -> int:
         file_id = feeds.file_id(feed, chunk.file)
         known = {"state": Feed.State.OK, "failures": 0, "position_lag": chunk.unread}
         if chunk.lines:
-            counts, last = _store_lines(feed, file_id, chunk, now)
+            counts = store_lines(feed, file_id, chunk.lines, now)
+            last = feeds.as_line(file_id, *chunk.lines[-1], now).received_at
             span = (chunk.start, chunk.file.offset)
             batch = feeds.save_batch(feed, counts, now, time.monotonic() - began, chunk.file.path, span)
             if not feed.capture:
@@ -89,16 +90,15 @@ def _store_chunk(feed: Feed, epoch: int, chunk: spool.Chunk) -> int:
     return len(chunk.lines)
 
 
-def _store_lines(feed: Feed, file_id: int, chunk: spool.Chunk, now: datetime) -> tuple[Counts, datetime]:
-    """Store the lines of a chunk; what became of them, and when the last one was received."""
-    last = feeds.as_line(file_id, *chunk.lines[-1], now).received_at
+def store_lines(feed: Feed, file_id: int, found: Sequence[tuple[int, bytes]], now: datetime) -> Counts:
+    """Store (byte offset, line) pairs of one spool file; what became of them."""
     if feed.kind == Feed.Kind.F5_REQUEST:
         assert feed.device is not None
-        return requests.save_lines(feed, feed.device, file_id, chunk.lines, templates.of(feed.config)), last
+        return requests.save_lines(feed, feed.device, file_id, found, templates.of(feed.config))
     if feed.kind == Feed.Kind.F5_TELEMETRY:
-        return telemetry.save_lines(feed, file_id, chunk.lines, now, *_allowed(feed, now)), last
-    lines = [feeds.as_line(file_id, offset, raw, now) for offset, raw in chunk.lines]
-    return f5.save_lines(feed, lines, *_allowed(feed, now)), last
+        return telemetry.save_lines(feed, file_id, found, now, *_allowed(feed, now))
+    lines = [feeds.as_line(file_id, offset, raw, now) for offset, raw in found]
+    return f5.save_lines(feed, lines, *_allowed(feed, now))
 
 
 def _allowed(feed: Feed, now: datetime) -> tuple[datetime | None, datetime | None]:
