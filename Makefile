@@ -7,7 +7,7 @@ PURE = ingest/records.py ingest/capture.py ingest/intervals.py ingest/usual.py i
        dashboards/timeline.py airf5/env.py airf5/sql.py airf5/embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast lint bench vendor requirements browser clean
+.PHONY: help setup demo test fast lint bench fuzz vendor requirements browser clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -33,6 +33,10 @@ lint: setup  ## ruff, mypy on the pure modules, no missing migration
 
 bench: setup  ## measure ingestion, joins and pages
 	$(PY) bench/run.py $(ARGS)
+
+fuzz: setup  ## a million changed lines through every parser (SEED=..., INPUTS=..., GUIDED=yes by coverage)
+	$(if $(GUIDED),$(PY) -m tests.fuzz.guided .fuzz-corpus -runs=$(or $(INPUTS),1000000) $(if $(SEED),-seed=$(SEED)),\
+	$(PY) -m tests.fuzz.run --inputs $(or $(INPUTS),1000000) $(if $(SEED),--seed $(SEED)))
 
 vendor:  ## fetch the vendored JavaScript again and check its hashes
 	sh static/vendor/vendor.sh
