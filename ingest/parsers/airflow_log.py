@@ -200,9 +200,10 @@ def _raised(details: list[Any], depth: int = 0) -> list[Raised]:
     for detail in details[:MOST_EXCEPTIONS]:
         if not isinstance(detail, dict):
             continue
-        frames = detail.get("frames")
-        files = [str(frame.get("filename", "")) for frame in (frames or []) if isinstance(frame, dict)]
-        functions = [str(frame.get("name", "")) for frame in (frames or []) if isinstance(frame, dict)]
+        told = detail.get("frames")
+        frames = [frame for frame in told if isinstance(frame, dict)] if isinstance(told, list) else []
+        files = [str(frame.get("filename", "")) for frame in frames]
+        functions = [str(frame.get("name", "")) for frame in frames]
         kind = clean(str(detail.get("exc_type") or "")).rpartition(".")[2]
         found.append(Raised(kind, clean(str(detail.get("exc_value") or "")), tuple(files), tuple(functions)))
         nested = detail.get("exceptions")

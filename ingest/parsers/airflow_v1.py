@@ -26,7 +26,8 @@ LONGEST = 4_000_000
 def with_true_try(item: Item) -> Item:
     """A task instance of 2.6 to 2.9 with the number of the try that its state is about."""
     number = whole(item.get("try_number"))
-    if number is None or item.get("state") not in NOT_YET_RAISED:
+    state = item.get("state")
+    if number is None or not (state is None or isinstance(state, str)) or state not in NOT_YET_RAISED:
         return item
     return {**item, "try_number": number + 1}
 

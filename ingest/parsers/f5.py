@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ingest.parsers import f5_audit, f5_header, f5_ltm, f5_request_log, f5_telemetry, times
@@ -29,15 +28,15 @@ def parse_auto(
         line_found = f5_request_log.parse(message, received)
         if isinstance(line_found, RequestLine):
             return line_found
-    action = f5_audit.parse(message, received, utc_offset)
+    action = f5_audit.from_message(message, header, raw, received, sender, utc_offset)
     if isinstance(action, Action):
-        return _with_raw(action, raw)
+        return action
     found_ltm = f5_ltm.from_header(header, raw, received, sender)
     if isinstance(found_ltm, Reject):
         event = f5_telemetry.parse_pairs(message, received) or _other_module(message, raw, header, received)
         return event or Reject("not a line of F5 in any form that is known", raw)
     if isinstance(found_ltm, Other) and isinstance(action, Other):
-        return _with_raw(action, raw)  # the same, with secrets masked
+        return action  # the same, with secrets masked
     return found_ltm
 
 
@@ -56,7 +55,3 @@ def _is_telemetry(message: str) -> bool:
     return any(
         key in message for key in ('"telemetryEventCategory"', '"event_source"', '"virtualServers"', '"errdefs_msg')
     )
-
-
-def _with_raw(record: Action | Other, raw: str) -> Action | Other:
-    return replace(record, raw=f5_audit.mask(raw))

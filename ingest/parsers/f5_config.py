@@ -25,6 +25,7 @@ from ingest.device_records import (
     Unit,
 )
 from ingest.parsers import f5_irule
+from ingest.parsers.f5_header import clean
 from ingest.parsers.f5_icontrol import described, expanded, items, names, nested, none, text, valued
 
 _VERSION = re.compile(r"[?&]ver=([0-9]{1,3}(?:\.[0-9]{1,5}){1,4})")
@@ -141,7 +142,7 @@ def parse_request_logs(answer: Any) -> list[RequestLogProfile]:
 def _template(row: Mapping[str, Any], name: str) -> str:
     """A template as it is on the wire: mcpd hands out the backslashes that tmsh needs before quotes."""
     found = row.get(name)
-    return "" if not isinstance(found, str) or found == "none" else found.replace('\\"', '"')
+    return "" if not isinstance(found, str) or found == "none" else clean(found).replace('\\"', '"')
 
 
 def parse_certificates(answer: Any) -> list[Certificate]:
@@ -176,7 +177,7 @@ def parse_users(answer: Any) -> list[DeviceUser]:
         listed = access if isinstance(access, list) else [access] if isinstance(access, dict) else []
         roles = [(text(one.get("name")), text(one.get("role"))) for one in listed if isinstance(one, dict)]
         if not roles and (none(row, "role") or isinstance(access, str)):
-            roles = [(access if isinstance(access, str) else "", none(row, "role"))]
+            roles = [(text(access), none(row, "role"))]
         found.append(DeviceUser(names(row), tuple(roles), none(row, "shell"), none(row, "description")))
     return found
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ingest.device_records import Profile
 from ingest.parsers import times
+from ingest.parsers.f5_header import clean
 from ingest.parsers.f5_request_fields import number
 from ingest.records import MemberState, VirtualServer
 
@@ -24,8 +25,8 @@ HTTP_PROFILES = ("http", "http2", "httprouter", "fasthttp")
 
 
 def text(value: Any) -> str:
-    """A field as text, with `%25` (a route domain in a URL) as `%` again."""
-    return value.replace("%25", "%") if isinstance(value, str) else ""
+    """A field as text that can be stored, with `%25` (a route domain in a URL) as `%` again."""
+    return clean(value).replace("%25", "%") if isinstance(value, str) else ""
 
 
 def items(answer: Any) -> list[dict[str, Any]]:

@@ -35,7 +35,7 @@ def choices(name: str, text: str) -> tuple[Choice, ...]:
     event = ""
     for line in text[:_LONGEST_TEXT].splitlines():
         line = line[:_LONGEST_LINE]
-        if line.lstrip().startswith("#"):
+        if not line or line.isspace() or line.lstrip().startswith("#"):
             continue
         line = _COMMENT.sub("", line)
         place = 0
