@@ -13,9 +13,10 @@ from django.db.models import QuerySet
 
 from airf5.accounts.roles import Scope
 from dashboards.filters import Filter
-from dashboards.queries import answers, audit, dependents, freshness, health_events, narrow, paging, requests
+from dashboards.queries import answers, audit, dependents, devices, freshness, health_events, narrow, paging, requests
 from dashboards.queries.database import reading
 from dashboards.queries.dependents import Dependent
+from dashboards.queries.devices import Routing
 from dashboards.queries.incident_rows import incident_rows
 from dashboards.queries.rows import (
     ActionRow,
@@ -87,6 +88,7 @@ class EndpointPage:
     events: tuple[HealthEventRow, ...]
     changes: tuple[ActionRow, ...]
     tries: tuple[TryRow, ...]  # hit in the window
+    routing: Routing
 
 
 HEAT_US = (0, 10_000, 30_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 600_000_000)
@@ -187,6 +189,7 @@ def _pages(found: QuerySet[Any], asked: Filter, scope: Scope, now: datetime) -> 
     events = health_events.between(asked.start, asked.end, ids, pools)
     changes = _changes(rows, asked)
     tries = _tries_hit(ids, asked, scope)
+    routing = devices.routing(ids)
     return tuple(
         EndpointPage(
             row=row, start=asked.start, end=asked.end,
@@ -198,7 +201,8 @@ def _pages(found: QuerySet[Any], asked: Filter, scope: Scope, now: datetime) -> 
             dependents=tuple(d for d in used if d.endpoint_id == row.id),
             incidents=tuple(i for i in incidents if i.endpoint_id == row.id),
             events=tuple(e for e in events if e.endpoint_id == row.id or (e.f5_pool_id in (row.f5_pool_id or 0,))),
-            changes=changes[row.device_group], tries=tuple(t for t in tries if t.verdict and t.verdict.endpoint_id == row.id),
+            changes=changes[row.device_group], routing=routing[row.id],
+            tries=tuple(t for t in tries if t.verdict and t.verdict.endpoint_id == row.id),
         )
         for row in rows
     )  # fmt: skip

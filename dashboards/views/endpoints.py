@@ -9,8 +9,8 @@ from django.utils import timezone
 from airf5.accounts.roles import scope
 from dashboards.filters import Filter
 from dashboards.plots import endpoint as drawn
+from dashboards.queries import devices, freshness, health_events
 from dashboards.queries import endpoints as query
-from dashboards.queries import freshness, health_events
 from dashboards.views.page import page, page_or_part
 from dashboards.words import many, short
 
@@ -31,6 +31,7 @@ def endpoints(request: HttpRequest, asked: Filter) -> HttpResponse:
         "members": sum(one.row.members for one in found),
         "up": sum(one.row.members_up for one in found),
         "requests": sum(one.row.requests for one in found),
+        "devices": devices.listed(now, {one.row.device_group for one in found}),
     }
     return page_or_part(request, "endpoints", asked, context)
 

@@ -1,0 +1,222 @@
+"""Devices as iControl REST tells of them: certificates, users, their place in a pair, and who chooses an endpoint's pool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from dashboards.queries.database import reading
+from ingest import models
+from ingest.device_findings import HTTP, Finding, Switch, findings, of_syslog
+from ingest.device_records import Profile, RequestLogProfile, Syslog
+
+SOON = timedelta(days=30)
+CHOOSES = {
+    "pool": "sends to pool", "virtual": "hands on to virtual server", "node": "sends to node",
+    "clone_pool": "copies to pool", "redirect": "redirects", "respond": "answers itself", "reset": "resets",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceRow:
+    """One place in a policy or iRule that decides where a request goes."""
+
+    by: str  # full path of the policy or iRule
+    kind: str  # policy | irule
+    rule: str  # the policy's rule, the iRule's event
+    does: str  # in words
+    target: str  # "" where it is computed while it runs
+    known: bool  # whether the pool or virtual server it names is there
+    when: str
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    code: str
+    severity: str  # nothing | parts | advice
+    sentence: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """How an endpoint is set up on its device; `told` is false where iControl has not said."""
+
+    told: bool
+    enabled: bool
+    http_profile: str
+    request_log: str
+    profiles: tuple[str, ...]
+    policies: tuple[str, ...]
+    rules: tuple[str, ...]
+    choices: tuple[ChoiceRow, ...]
+    findings: tuple[FindingRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateRow:
+    name: str
+    subject: str
+    expires_at: datetime | None
+    days: int | None  # until then; below 0: since then
+    state: str  # ok | slow (soon) | failed (over) | unknown
+    is_bundle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    name: str
+    roles: tuple[str, ...]  # "admin on all partitions"
+    shell: str
+    changes: bool  # may change something
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What asking this device costs it."""
+
+    per_minute: int
+    budget: int
+    mean_s: float | None
+    bytes: int
+    calls: int
+    logins: int
+    since: str
+    token_since: str
+    back_off: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    id: int
+    name: str
+    device_group: str
+    version: str
+    failover: str
+    sync: str
+    sync_color: str
+    units: tuple[str, ...]
+    syslog: tuple[str, ...]
+    told_at: datetime
+    certificates: tuple[CertificateRow, ...]
+    users: tuple[UserRow, ...]
+    monitors: int
+    findings: tuple[FindingRow, ...]
+    refusals: tuple[dict[str, str], ...]  # what the user may not read
+    absent: tuple[dict[str, str], ...]  # what the device does not have
+    footprint: Footprint | None
+
+
+@reading()
+def listed(now: datetime, groups: Iterable[str] | None = None) -> tuple[DeviceRow, ...]:
+    """The devices that iControl REST has told of: those of some groups, or all."""
+    found = models.Device.objects.select_related("group").filter(told_at__isnull=False).order_by("group__name", "name")
+    if groups is not None:
+        found = found.filter(group__name__in=list(groups))
+    feeds = {feed.device_id: feed for feed in models.Feed.objects.filter(kind="f5_rest", capture="").order_by("-id")}
+    return tuple(_device(one, feeds.get(one.id), now) for one in found)
+
+
+def _device(one: Any, feed: Any, now: datetime) -> DeviceRow:
+    sync, syslog = one.about.get("sync") or {}, one.about.get("syslog")
+    certificates = [_certificate(row, now) for row in one.certificates.order_by("expires_at", "name")]
+    told = Syslog(tuple(tuple(server) for server in syslog["servers"]), syslog["iso_date"]) if syslog else None
+    footprint = feed.footprint if feed else {}
+    return DeviceRow(
+        id=one.id, name=one.name, device_group=one.group.name, version=one.version, failover=one.failover,
+        sync=str(sync.get("status", "")), sync_color=str(sync.get("color", "")),
+        units=tuple(f"{unit['hostname']} {unit['failover']}".strip() for unit in one.about.get("units") or []),
+        syslog=tuple(f"{host}:{port}" for _, host, port in (told.servers if told else ())), told_at=one.told_at,
+        certificates=tuple(certificates), users=tuple(_user(row) for row in one.users.order_by("name")),
+        monitors=one.monitors.count(), findings=_findings(of_syslog(told)),
+        refusals=tuple(feed.refusals) if feed else (), absent=tuple(footprint.get("absent", ())),
+        footprint=_footprint(footprint) if footprint else None,
+    )  # fmt: skip
+
+
+def _certificate(row: Any, now: datetime) -> CertificateRow:
+    days = (row.expires_at - now).days if row.expires_at else None
+    state = "unknown" if row.expires_at is None else "ok"
+    if row.expires_at is not None and row.expires_at < now + SOON:
+        state = "failed" if row.expires_at <= now else "slow"
+    return CertificateRow(row.name, row.subject, row.expires_at, days, state, row.is_bundle)
+
+
+READERS = ("guest", "auditor", "no-access", "log-manager")
+
+
+def _user(row: Any) -> UserRow:
+    roles = tuple(
+        f"{role or 'no role'} on {'all partitions' if where in ('all-partitions', 'all') else where or 'no partition'}"
+        for where, role in row.roles
+    )
+    return UserRow(row.name, roles, row.shell, any(role not in READERS for _, role in row.roles))
+
+
+def _footprint(told: dict[str, Any]) -> Footprint:
+    return Footprint(
+        per_minute=int(told.get("per_minute", 0)), budget=int(told.get("budget", 0)), mean_s=told.get("mean_s"),
+        bytes=int(told.get("bytes", 0)), calls=int(told.get("calls", 0)), logins=int(told.get("logins", 0)),
+        since=str(told.get("since") or ""), token_since=str(told.get("token_since") or ""),
+        back_off=float(told.get("back_off", 1.0)),
+    )  # fmt: skip
+
+
+def _findings(found: Iterable[Finding]) -> tuple[FindingRow, ...]:
+    return tuple(FindingRow(one.code, one.severity, one.sentence, one.remedy) for one in found)
+
+
+@reading()
+def routing(ids: Sequence[int]) -> dict[int, Routing]:
+    """How each of these endpoints is set up, in a handful of queries."""
+    endpoints = list(models.Endpoint.objects.filter(id__in=ids))
+    groups = {one.group_id for one in endpoints}
+    policies: dict[tuple[int, str, str], Any] = {}
+    # Of a pair both units tell of the same: the one that was told last wins.
+    for row in _newest_last(models.RoutingPolicy, groups):
+        policies[(row.device.group_id, row.kind, row.name)] = row
+    logs: dict[int, dict[str, RequestLogProfile]] = {}
+    for row in _newest_last(models.RequestLogProfile, groups):
+        logs.setdefault(row.device.group_id, {})[row.name] = _log(row)
+    there = {(pool.group_id, pool.name) for pool in models.F5Pool.objects.filter(group__in=groups)}
+    there |= {(one.group_id, one.name) for one in models.Endpoint.objects.filter(group__in=groups)}
+    return {one.id: _routing(one, policies, logs.get(one.group_id), there) for one in endpoints}
+
+
+def _newest_last(model: Any, groups: set[int]) -> Any:
+    found = model.objects.filter(device__group__in=groups).select_related("device")
+    return found.order_by("device__told_at", "device_id")
+
+
+def _log(row: Any) -> RequestLogProfile:
+    return RequestLogProfile(
+        row.name, row.logs_requests, row.logs_responses, row.responses_by_default, row.request_template,
+        row.response_template, row.request_pool, row.response_pool, tuple(row.protocols),
+    )  # fmt: skip
+
+
+def _routing(one: Any, policies: dict[Any, Any], logs: dict[str, RequestLogProfile] | None, there: set[Any]) -> Routing:
+    profiles = None if one.profiles is None else tuple(Profile(*row) for row in one.profiles)
+    chosen = [policies.get((one.group_id, "policy", name)) for name in one.policies]
+    chosen += [policies.get((one.group_id, "irule", name)) for name in one.rules]
+    found = profiles or ()
+    return Routing(
+        told=profiles is not None, enabled=one.enabled,
+        http_profile=next((p.name for p in found if p.kind in HTTP), ""),
+        request_log=next((p.name for p in found if p.kind == "request-log" or p.name in (logs or {})), ""),
+        profiles=tuple(f"{p.name} ({p.kind})" if p.kind else p.name for p in found),
+        policies=tuple(one.policies), rules=tuple(one.rules),
+        choices=tuple(_choice(row, told, one.group_id, there) for row in chosen if row for told in row.choices),
+        findings=_findings(findings(Switch(one.name, profiles, one.enabled, one.port), logs)),
+    )  # fmt: skip
+
+
+def _choice(row: Any, told: dict[str, str], group_id: int, there: set[Any]) -> ChoiceRow:
+    kind, target = told.get("kind", ""), told.get("target", "")
+    return ChoiceRow(
+        by=row.name, kind=row.kind, rule=told.get("rule", ""), does=CHOOSES.get(kind, kind), target=target,
+        known=kind not in ("pool", "virtual", "clone_pool") or not target or (group_id, target) in there,
+        when=told.get("when", ""),
+    )  # fmt: skip
