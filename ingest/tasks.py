@@ -10,7 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from ingest import icontrol_feed, leases, pipeline
+from ingest import checks, icontrol_feed, leases, pipeline
 from ingest.models import Feed
 
 WAKE_EVERY = timedelta(seconds=2)
@@ -32,6 +32,8 @@ def wake() -> None:
         leases.free_abandoned()
         for feed_id in due_feeds():
             ingest_feed.delay(feed_id)
+        for check_id in checks.waiting():
+            do_check.delay(check_id)
         correlate.delay()
 
 
@@ -68,3 +70,10 @@ def housekeep() -> None:
     """Make and drop days, roll up hours."""
     if leases.claim_slot("housekeep", timezone.now(), HOUSEKEEP_EVERY):
         pipeline.housekeep(timezone.now())
+        checks.forget_old()
+
+
+@shared_task(ignore_result=True, expires=600)
+def do_check(check_id: int) -> bool:
+    """A check that a person waits for."""
+    return checks.do(check_id)

@@ -125,6 +125,15 @@ def ask_page(client: httpx.Client, method: str, path: str, *, form: Mapping[str,
     return response.status_code, raw.decode("utf-8", "replace")
 
 
+def knock(
+    client: httpx.Client, method: str, path: str, body: Any, headers: Mapping[str, str]
+) -> tuple[int, Mapping[str, str], float]:
+    """One request whose answer counts whatever it is: (status, headers in lower case, seconds)."""
+    question = {"json": body, "headers": headers}
+    response, _, elapsed_s = _exchange(client, method, path, LARGEST_PAGE, time.monotonic, **question)
+    return response.status_code, {name.lower(): value for name, value in response.headers.items()}, elapsed_s
+
+
 def _exchange(
     client: httpx.Client, method: str, path: str, largest: int, clock: Callable[[], float], **question: Any
 ) -> tuple[httpx.Response, bytes, float]:

@@ -141,10 +141,11 @@ def test_a_log_exists_when_its_try_is_over(told):
 def test_our_source_reads_it_as_the_real_thing(told, tmp_path):
     laps.begin(tmp_path, datetime.now(UTC) - timedelta(minutes=5))
     laps.start_lap(tmp_path, datetime.now(UTC) - timedelta(minutes=4))
-    server = ReplayServer(("127.0.0.1", 0), told, tmp_path, "airf5", "pw", options={"allow": ["127.0.0.1/32"]})
+    server = ReplayServer(("127.0.0.1", 0), told, tmp_path, "airf5", "pw")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        source = Source("demo", f"http://127.0.0.1:{server.server_port}", "airf5", "pw", options={"allow": ["127.0.0.1/32"]})
+        address, options = f"http://127.0.0.1:{server.server_port}", {"allow": ["127.0.0.1/32"]}
+        source = Source("demo", address, "airf5", "pw", options=options)
         pages = list(airflow_api.read(source, None))
         kinds = Counter({page.kind: len(page.items) for page in pages if page.items})
         assert {"version", "health", "dags", "pools", "jobs", "connections", "event_logs"} <= set(kinds)
@@ -159,7 +160,7 @@ def test_our_source_reads_it_as_the_real_thing(told, tmp_path):
         assert [page.kind for page in details] == ["tries", "task_logs"]
         assert details[1].items[0]["found"]
         with pytest.raises(SourceRefused, match="does not accept user"):
-            list(airflow_api.read(Source("demo", source.base_url, "airf5", "wrong"), None))
+            list(airflow_api.read(Source("demo", address, "airf5", "wrong", options=options), None))
     finally:
         server.shutdown()
         server.server_close()
