@@ -1,4 +1,6 @@
-"""Measure ingestion and joins and print the result as a table: `make bench`, or `make bench ARGS=--small` for a minute.
+"""Measure ingestion, joins and the reading of Airflow's tables and print it as a table: `make bench`.
+
+`make bench ARGS=--small` takes a minute.
 
 Seconds depend on the machine and on what else it does; the ratios are what the goals are about. Each measurement is taken
 `--rounds` times and the fastest counts. The database is one of its own, dropped afterwards.
@@ -28,7 +30,7 @@ def main() -> int:
     """Run what was asked for; 0 whatever the figures say, for a busy machine is no fault."""
     asked = _arguments()
     with bench_database(), tempfile.TemporaryDirectory(prefix="airf5-bench-") as folder:
-        from bench import ingestion, links
+        from bench import airflow_db, ingestion, judging, links, parsing
 
         figures: list[Figure] = []
         if asked.only in ("", "ingestion"):
@@ -37,6 +39,12 @@ def main() -> int:
         if asked.only in ("", "links"):
             sizes = (50_000, 100_000) if asked.small else (500_000, 1_000_000, 2_000_000, 4_000_000)
             figures += links.measure(sizes, asked.rounds)
+        if asked.only in ("", "judging"):
+            figures += judging.measure(Path(folder), 500 if asked.small else 10_000)
+        if asked.only in ("", "airflow"):
+            figures += airflow_db.measure(10_000 if asked.small else 100_000, asked.rounds)
+        if asked.only in ("", "parsing"):
+            figures += parsing.measure(5_000 if asked.small else 100_000, asked.rounds)
     print(table(figures))
     _keep(figures, asked.small)
     return 0
@@ -45,7 +53,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="few rows: does it run at all")
-    parser.add_argument("--only", choices=("ingestion", "links"), default="", help="one part")
+    parser.add_argument("--only", choices=("ingestion", "links", "judging", "airflow", "parsing"), default="", help="one part")
     parser.add_argument("--pairs", type=int, default=0, help="how many requests to ingest")
     parser.add_argument("--rounds", type=int, default=2, help="how often each is measured; the fastest counts")
     return parser.parse_args()

@@ -58,7 +58,7 @@ def _judge_airflow(airflow: Airflow, now: datetime, limit: int) -> int:
         return 0
     slow, medians = _slow(tries)
     judged = [t for t in tries if slow.get(t.pk) or (t.state == "failed" and (t.queued_at or t.start_at))]
-    others = [t.pk for t in tries if t not in judged]
+    others = sorted({t.pk for t in tries} - {t.pk for t in judged})
     Verdict.objects.filter(try_row__in=others).delete()
     Try.objects.filter(pk__in=others).update(judge=False)
     if judged:

@@ -12,13 +12,8 @@ from ingest.models import Airflow, Endpoint, Try
 from ingest.rules import bad
 from ingest.rules.facts import Attempt, Candidate, Change, Coverage, Facts, Job, Request, Route
 
-from . import lacks, load, loose
+from . import around, lacks, load, loose
 
-NEAR = timedelta(seconds=120)
-WIDE = timedelta(seconds=300)
-USUAL = timedelta(hours=1)
-MOST_NEAR = 5000
-MOST_USUAL = 200
 HISTORY = timedelta(hours=6)  # how far back the state of a member is looked up
 BEFORE_RUN = timedelta(minutes=10)
 
@@ -38,8 +33,7 @@ class Batch:
     hi: datetime
     medians: dict[int, tuple[int, float | None]] = field(default_factory=dict)
     callers: dict[int, loose.Caller] = field(default_factory=dict)
-    requests_loose: dict[int, Request] = field(default_factory=dict)
-    users: list[loose.User] = field(default_factory=list)
+    match: loose.Match = field(default_factory=lambda: loose.Match([], [], []))
 
 
 def facts_of(
@@ -125,16 +119,9 @@ def _find_loose(batch: Batch, slow: dict[int, bool]) -> None:
         caller = _caller(batch, t, logs.get(t.pk), called, slow.get(t.pk, False))
         if caller is not None:
             batch.callers[t.pk] = caller
-    windows = sorted({(e, c.lo - loose.SLACK, c.hi + loose.SLACK) for c in batch.callers.values() for e in c.endpoints})
-    for found in load.windowed("loose_bad", windows, batch.feeds).values():
-        batch.requests_loose.update((r.line_id, r) for r in found)
-    batch.users = _users(batch)
     callers = list(batch.callers.values())
-    loose.match(callers, _in_order(batch), batch.users)
-
-
-def _in_order(batch: Batch) -> list[Request]:
-    return sorted(batch.requests_loose.values(), key=lambda r: (r.at, r.line_id))
+    windows = around.merged((e, c.lo - loose.SLACK, c.hi + loose.SLACK) for c in callers for e in c.endpoints)
+    batch.match = loose.Match(callers, load.failed_requests(windows, batch.feeds), _users(batch))
 
 
 def _learned(
@@ -216,9 +203,8 @@ def _users(batch: Batch) -> list[loose.User]:
 def _facts(batch: Batch, t: Try, slow: bool) -> Facts:
     """Everything but the routes: enough to say which requests are bad."""
     caller = batch.callers.get(t.pk)
-    callers = list(batch.callers.values())
-    found: tuple[Candidate, ...] = loose.candidates(caller, callers) if caller else ()
-    siblings, fitting = loose.siblings(caller, callers, _in_order(batch), batch.users) if caller else (0, 0)
+    found: tuple[Candidate, ...] = batch.match.candidates(caller) if caller else ()
+    siblings, fitting = batch.match.siblings(caller) if caller else (0, 0)
     samples, median = batch.medians.get(t.pk, (0, None))
     attempt = Attempt(
         t.pk, t.dag_id, t.run_id, t.task_id, t.map_index, t.try_number, str(t.ti_id) if t.ti_id else None, t.state, t.queued_at,
@@ -246,27 +232,29 @@ def _routes(batch: Batch, facts: Sequence[Facts]) -> dict[int, dict[int, Route]]
     wanted = [(f.attempt.try_id, r) for f in facts for r in _focus(f)]
     if not wanted:
         return {}
-    near = _near(batch, wanted)
-    usual = _usual(batch, [r for _, r in wanted])
+    places = sorted({around.place_of(r) for _, r in wanted})
+    crowd, load_rows = around.Crowd(places), load.Loader(batch.feeds)
+    near = around.near(places, crowd, load_rows)
+    usual = around.usual(((r.endpoint_id, r.path, around.place_of(r)[1]) for _, r in wanted), crowd, load_rows)
     lo, hi = min(r.at for _, r in wanted), max(r.at for _, r in wanted)
     groups = {e.group_id for e in batch.endpoints.values()}
-    health = load.health(groups, lo - HISTORY, hi + NEAR)
+    health = load.health(groups, lo - HISTORY, hi + around.NEAR)
     devices = {d.name for e in batch.endpoints.values() for d in e.group.devices.all()}
-    changed = load.changes(devices, lo - USUAL, hi + NEAR)
+    changed = load.changes(devices, lo - around.USUAL, hi + around.NEAR)
     members = load.members({e.f5_pool_id for e in batch.endpoints.values() if e.f5_pool_id})
-    cuts = _cuts(batch, {r.endpoint_id for _, r in wanted}, lo - USUAL, hi + USUAL)
+    cuts = _cuts(batch, {r.endpoint_id for _, r in wanted}, lo - around.USUAL, hi + around.USUAL)
     out: dict[int, dict[int, Route]] = defaultdict(dict)
     for try_id, request in wanted:
         endpoint = batch.endpoints.get(request.endpoint_id)
         if endpoint is None:
             continue
         device = next(iter(endpoint.group.devices.all()), None)
-        key = _key(request)
+        key = around.place_of(request)
         out[try_id][endpoint.pk] = Route(
             endpoint.pk, endpoint.name, request.f5_pool or (endpoint.f5_pool.name if endpoint.f5_pool else ""),
             device.name if device else endpoint.group.name, bool(device and device.makes_own_errors),
-            tuple(members.get(endpoint.f5_pool_id or 0, ())), addresses(endpoint), tuple(near.get(key, ())),
-            tuple(usual.get((request.endpoint_id, request.path, key[1]), ())),
+            tuple(members.get(endpoint.f5_pool_id or 0, ())), addresses(endpoint), near.get(key, ()),
+            usual.get((request.endpoint_id, request.path, key[1]), ()),
             tuple(e for e in health.get(endpoint.group_id, ()) if _concerns(e.f5_pool, request, e.kind)),
             tuple(c for c in changed if _about(c, endpoint)), tuple(cuts.get(endpoint.pk, ())),
         )  # fmt: skip
@@ -281,37 +269,6 @@ def _about(change: Change, endpoint: Endpoint) -> bool:
     """The change's text names the virtual server or its pool."""
     names = [endpoint.name] + ([endpoint.f5_pool.name] if endpoint.f5_pool else [])
     return any(name in change.text or name.rsplit("/", 1)[-1] in change.text for name in names)
-
-
-def _key(request: Request) -> tuple[int, datetime]:
-    """Requests of one endpoint in the same ten seconds share their surroundings."""
-    second = request.at.second - request.at.second % 10
-    return request.endpoint_id, request.at.replace(second=second, microsecond=0)
-
-
-def _near(batch: Batch, wanted: Sequence[tuple[int, Request]]) -> dict[tuple[int, datetime], list[Request]]:
-    """All requests of the endpoints within two minutes of each place; within five where that holds little."""
-    keys = sorted({_key(r) for _, r in wanted})
-    windows = [(endpoint, at - NEAR, at + NEAR + timedelta(seconds=10)) for endpoint, at in keys]
-    found = load.windowed("near_requests", windows, batch.feeds, most=MOST_NEAR)
-    sparse = [i for i in range(len(keys)) if len(found.get(i, ())) < 50]
-    wider = load.windowed(
-        "near_requests",
-        [(keys[i][0], keys[i][1] - WIDE, keys[i][1] + WIDE) for i in sparse],
-        batch.feeds,
-        most=MOST_NEAR,
-    )
-    for place, i in enumerate(sparse):
-        found[i] = wider.get(place, [])
-    return {keys[i]: rows for i, rows in found.items()}
-
-
-def _usual(batch: Batch, requests: Sequence[Request]) -> dict[tuple[int, str, datetime], list[Request]]:
-    """Good answers to the same path in the hour before."""
-    keys = sorted({(r.endpoint_id, r.path, _key(r)[1]) for r in requests})
-    windows = [(endpoint, at - USUAL, at - timedelta(seconds=60)) for endpoint, _, at in keys]
-    found = load.windowed("usual_requests", windows, batch.feeds, most=MOST_USUAL, paths=[k[1] for k in keys])
-    return {keys[i]: rows for i, rows in found.items()}
 
 
 def _cuts(batch: Batch, endpoints: set[int], lo: datetime, hi: datetime) -> dict[int, list[float]]:

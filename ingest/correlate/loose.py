@@ -6,7 +6,8 @@ window, the log's error says the same as the F5 line, and nobody else claims the
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -75,55 +76,74 @@ def agrees(caller: Caller, request: Request) -> bool:
     return log.connection_error and request.outcome is Outcome.UNANSWERED
 
 
-def fits(
-    caller: Caller, request: Request, users: Sequence[User], span: tuple[datetime, datetime], path: bool = True
-) -> bool:
-    """The request could be the caller's."""
-    if request.execution or request.endpoint_id not in caller.endpoints or not span[0] - SLACK <= request.at <= span[1]:
-        return False
-    if path and caller.target and not same_target(request.uri, caller.target):
-        return False
-    if not agrees(caller, request):
-        return False
-    me = (caller.slot[0], caller.slot[2])
-    return not any(
-        (u.dag_id, u.task_id) != me and u.lo <= request.at <= u.hi and same_target(request.uri, u.target) for u in users
-    )
+class Users:
+    """Who else is known to ask for a path while it runs: such a request is spoken for."""
+
+    def __init__(self, users: Iterable[User]) -> None:
+        self._by_target: dict[str, list[User]] = defaultdict(list)
+        for user in users:
+            self._by_target[user.target].append(user)
+        self._of: dict[int, frozenset[tuple[str, str]]] = {}
+
+    def of(self, request: Request) -> frozenset[tuple[str, str]]:
+        """The tasks that may have made this request."""
+        if request.line_id not in self._of:
+            targets = {request.uri, request.uri.split("?")[0]}  # with the query, and for users that name none
+            self._of[request.line_id] = frozenset(
+                (u.dag_id, u.task_id)
+                for target in targets
+                for u in self._by_target.get(target, ())
+                if u.lo <= request.at <= u.hi and same_target(request.uri, target)
+            )
+        return self._of[request.line_id]
 
 
-def match(callers: Sequence[Caller], requests: Iterable[Request], users: Sequence[User]) -> None:
-    """Fill each caller's `fitting`. Requests of another worker's address are left out where addresses tell workers apart."""
-    everybody = frozenset().union(*(c.clients for c in callers)) if callers else frozenset()
-    pool = list(requests)
-    for caller in callers:
-        strangers = everybody - caller.clients if caller.clients else frozenset()
-        caller.fitting = [
-            r for r in pool if r.client not in strangers and fits(caller, r, users, (caller.lo, caller.hi))
-        ]  # fmt: skip
+class Match:
+    """Which requests fit which callers. Requests of another worker's address are left out where addresses tell them apart."""
 
+    def __init__(self, callers: Sequence[Caller], requests: Iterable[Request], users: Iterable[User]) -> None:
+        self.users = Users(users)
+        self._everybody = frozenset().union(*(c.clients for c in callers))
+        self._by_endpoint: dict[int, list[Request]] = defaultdict(list)
+        for request in sorted(requests, key=lambda r: (r.at, r.line_id)):
+            if not request.execution:
+                self._by_endpoint[request.endpoint_id].append(request)
+        self._times = {endpoint: [r.at for r in found] for endpoint, found in self._by_endpoint.items()}
+        self._siblings: dict[tuple[str, str, str, int], list[Caller]] = defaultdict(list)
+        self._claims: Counter[int] = Counter()
+        for caller in callers:
+            self._siblings[(*caller.slot[:3], caller.try_number)].append(caller)
+            strangers = self._everybody - caller.clients if caller.clients else frozenset()
+            fitting = self._fitting(caller, (caller.lo, caller.hi))
+            caller.fitting = [r for r in fitting if r.client not in strangers]
+            self._claims.update(r.line_id for r in caller.fitting)
 
-def candidates(caller: Caller, callers: Sequence[Caller]) -> tuple[Candidate, ...]:
-    """The caller's fitting requests, each with the number of other tries it fits."""
-    claims: dict[int, int] = defaultdict(int)
-    for other in callers:
-        if other is not caller:
-            for request in other.fitting:
-                claims[request.line_id] += 1
-    everybody = frozenset().union(*(c.clients for c in callers))
-    return tuple(Candidate(r, claims[r.line_id], _kind(caller, r, everybody)) for r in caller.fitting)
+    def _fitting(self, caller: Caller, span: tuple[datetime, datetime], path: bool = True) -> list[Request]:
+        """The requests in this time that could be the caller's, in time order."""
+        me, out = (caller.slot[0], caller.slot[2]), []
+        for endpoint in caller.endpoints:
+            times = self._times.get(endpoint, [])
+            for r in self._by_endpoint.get(endpoint, [])[
+                bisect_left(times, span[0] - SLACK) : bisect_right(times, span[1])
+            ]:
+                if path and caller.target and not same_target(r.uri, caller.target):
+                    continue
+                if agrees(caller, r) and self.users.of(r) <= {me}:
+                    out.append(r)
+        return sorted(out, key=lambda r: (r.at, r.line_id))
 
+    def candidates(self, caller: Caller) -> tuple[Candidate, ...]:
+        """The caller's fitting requests, each with the number of other tries it fits."""
+        return tuple(Candidate(r, self._claims[r.line_id] - 1, self._kind(caller, r)) for r in caller.fitting)
 
-def _kind(caller: Caller, request: Request, everybody: frozenset[str]) -> Link:
-    told_apart = len(everybody) > 1 and request.client in caller.clients
-    return Link.CLIENT_AND_ENDPOINT if told_apart else Link.TIME_AND_ENDPOINT
+    def _kind(self, caller: Caller, request: Request) -> Link:
+        told_apart = len(self._everybody) > 1 and request.client in caller.clients
+        return Link.CLIENT_AND_ENDPOINT if told_apart else Link.TIME_AND_ENDPOINT
 
-
-def siblings(
-    caller: Caller, callers: Sequence[Caller], requests: Iterable[Request], users: Sequence[User]
-) -> tuple[int, int]:
-    """(mapped tries of this run and try number that failed, bad requests that fit their time together)."""
-    same = [c for c in callers if c.slot[:3] == caller.slot[:3] and c.try_number == caller.try_number]
-    if caller.slot[3] < 0:
-        return 0, 0
-    span = min(c.lo for c in same), max(c.hi for c in same)
-    return len(same), sum(fits(caller, r, users, span, path=False) for r in requests)
+    def siblings(self, caller: Caller) -> tuple[int, int]:
+        """(mapped tries of this run and try number that failed, bad requests that fit their time together)."""
+        if caller.slot[3] < 0:
+            return 0, 0
+        same = self._siblings[(*caller.slot[:3], caller.try_number)]
+        span = min(c.lo for c in same), max(c.hi for c in same)
+        return len(same), len(self._fitting(caller, span, path=False))

@@ -1,22 +1,19 @@
--- The requests of each window's endpoint inside the window, at most %(most)s a window, in time order.
--- Parameters: arrays of window ids, endpoint ids, from, to. BRIN on ts prunes; one scan a window.
-SELECT w.id, q.*
-FROM unnest(%(ids)s::int[], %(endpoints)s::int[], %(froms)s::timestamptz[], %(tos)s::timestamptz[]) AS w(id, endpoint_id, lo, hi)
+-- The requests of each endpoint inside its windows, each once however many windows hold it, in no order; times in
+-- microseconds since 1970. Parameters: arrays of endpoint ids, from (inclusive), to (exclusive).
+-- Days are read once for all windows, by BRIN on ts: one scan per stretch of time without a hole, then a hash join by
+-- endpoint with all its windows as one multirange. No join by range, which would compare each window with each request.
+WITH asked AS MATERIALIZED (
+    SELECT endpoint_id, tstzrange(lo, hi) AS time
+    FROM unnest(%(endpoints)s::int[], %(froms)s::timestamptz[], %(tos)s::timestamptz[]) AS w(endpoint_id, lo, hi)
+), windows AS MATERIALIZED (
+    SELECT endpoint_id, range_agg(time) AS times FROM asked GROUP BY endpoint_id
+), stretches AS MATERIALIZED (
+    SELECT lower(one) AS lo, upper(one) AS hi FROM (SELECT unnest(range_agg(time)) AS one FROM asked) AS s
+)
+SELECT r.line_id, (date_part('epoch', r.ts) * 1e6)::bigint, r.endpoint_id, r.f5_pool_id, r.member_id, r.client_id,
+       r.path_id, r.method, r.status, r.outcome, r.response_us, r.bytes, r.link
+FROM stretches s
 CROSS JOIN LATERAL (
-    SELECT r.line_id, r.ts, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
-           d.client_port, r.method, t.template, coalesce(d.uri, t.template), r.status, r.outcome, r.response_us, r.bytes,
-           r.link, coalesce(d.raw, '')
-    FROM (
-        SELECT * FROM ingest_request
-        WHERE endpoint_id = w.endpoint_id AND ts >= w.lo AND ts < w.hi
-        ORDER BY ts, line_id LIMIT %(most)s
-    ) r
-    JOIN ingest_endpoint e ON e.id = r.endpoint_id
-    JOIN ingest_path t ON t.id = r.path_id
-    JOIN ingest_client c ON c.id = r.client_id
-    LEFT JOIN ingest_f5pool p ON p.id = r.f5_pool_id
-    LEFT JOIN ingest_member m ON m.id = r.member_id
-    LEFT JOIN ingest_request_detail d ON r.outcome > 0 AND d.line_id = r.line_id AND d.ts >= w.lo AND d.ts < w.hi
-    OFFSET 0
-) q
-ORDER BY w.id, q.ts, q.line_id
+    SELECT * FROM ingest_request q WHERE q.ts >= s.lo AND q.ts < s.hi OFFSET 0
+) AS r
+JOIN windows w ON w.endpoint_id = r.endpoint_id AND r.ts <@ w.times

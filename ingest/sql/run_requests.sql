@@ -10,7 +10,7 @@ WITH runs AS (
     JOIN ingest_trace tr ON tr.try_key_id = k.id
     GROUP BY 1, 2, 3, 4
 )
-SELECT min(y.id), r.line_id, r.ts, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
+SELECT min(y.id), r.line_id, (date_part('epoch', r.ts) * 1e6)::bigint, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
        d.client_port, r.method, t.template, d.uri, r.status, r.outcome, r.response_us, r.bytes, CASE WHEN r.link < 0 THEN r.link ELSE 3 END, d.raw
 FROM traces x
 JOIN ingest_request_detail d ON d.trace_id = x.trace_id AND d.ts >= %(from)s AND d.ts < %(to)s

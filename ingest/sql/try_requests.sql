@@ -1,6 +1,6 @@
 -- Every request that is exactly some try's (UUID or header), with names and, where it is not plainly well, its own lines.
 -- Parameters: try ids, from, to. Needs the partial index on (try_key_id) and prunes days by ts.
-SELECT k.try_row_id, r.line_id, r.ts, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
+SELECT k.try_row_id, r.line_id, (date_part('epoch', r.ts) * 1e6)::bigint, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
        d.client_port, r.method, t.template, coalesce(d.uri, t.template), r.status, r.outcome, r.response_us, r.bytes,
        r.link, coalesce(d.raw, '')
 FROM ingest_trykey k

@@ -1,20 +1,19 @@
--- What was usual: for each (endpoint, path) the answers below 400 in the window before, at most %(most)s.
--- Parameters: arrays of window ids, endpoint ids, path templates, from, to. BRIN on ts prunes.
-SELECT w.id, q.*
-FROM unnest(%(ids)s::int[], %(endpoints)s::int[], %(paths)s::text[], %(froms)s::timestamptz[], %(tos)s::timestamptz[])
-     AS w(id, endpoint_id, template, lo, hi)
+-- The answers below 400 to each path of an endpoint inside its windows, each once, in no order; columns and way as in
+-- near_requests.sql. Parameters: arrays of endpoint ids, path templates, from (inclusive), to (exclusive).
+WITH asked AS MATERIALIZED (
+    SELECT endpoint_id, t.id AS path_id, tstzrange(lo, hi) AS time
+    FROM unnest(%(endpoints)s::int[], %(paths)s::text[], %(froms)s::timestamptz[], %(tos)s::timestamptz[])
+         AS w(endpoint_id, template, lo, hi)
+    JOIN ingest_path t ON t.template = w.template
+), windows AS MATERIALIZED (
+    SELECT endpoint_id, path_id, range_agg(time) AS times FROM asked GROUP BY endpoint_id, path_id
+), stretches AS MATERIALIZED (
+    SELECT lower(one) AS lo, upper(one) AS hi FROM (SELECT unnest(range_agg(time)) AS one FROM asked) AS s
+)
+SELECT r.line_id, (date_part('epoch', r.ts) * 1e6)::bigint, r.endpoint_id, r.f5_pool_id, r.member_id, r.client_id,
+       r.path_id, r.method, r.status, r.outcome, r.response_us, r.bytes, r.link
+FROM stretches s
 CROSS JOIN LATERAL (
-    SELECT r.line_id, r.ts, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
-           NULL, r.method, t.template, t.template, r.status, r.outcome, r.response_us, r.bytes,
-           r.link, ''
-    FROM ingest_request r
-    JOIN ingest_path t ON t.id = r.path_id AND t.template = w.template
-    JOIN ingest_endpoint e ON e.id = r.endpoint_id
-    JOIN ingest_client c ON c.id = r.client_id
-    LEFT JOIN ingest_f5pool p ON p.id = r.f5_pool_id
-    LEFT JOIN ingest_member m ON m.id = r.member_id
-    WHERE r.endpoint_id = w.endpoint_id AND r.ts >= w.lo AND r.ts < w.hi AND r.outcome <= 1
-    ORDER BY r.ts DESC, r.line_id LIMIT %(most)s
-    OFFSET 0
-) q
-ORDER BY w.id, q.ts, q.line_id
+    SELECT * FROM ingest_request q WHERE q.ts >= s.lo AND q.ts < s.hi AND q.outcome <= 1 OFFSET 0
+) AS r
+JOIN windows w ON w.endpoint_id = r.endpoint_id AND w.path_id = r.path_id AND r.ts <@ w.times

@@ -13,6 +13,7 @@ from django.db import connection
 
 from airf5.sql import load
 from ingest import partitions
+from ingest.correlate import around
 
 START = datetime(2033, 3, 3, tzinfo=UTC)
 DAY = "ingest_request_p20330303"
@@ -39,18 +40,16 @@ def _requests(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def windows(number: int = WINDOWS) -> dict[str, Any]:
+    """Windows of many tries, merged as the product does."""
     rng = random.Random(5)
     froms = [START + timedelta(seconds=rng.uniform(0, ROWS)) for _ in range(number)]
-    tos = [start + timedelta(seconds=rng.uniform(5, 60)) for start in froms]
+    found = around.merged((rng.randrange(1, 21), at, at + timedelta(seconds=rng.uniform(5, 60))) for at in froms)
     return {
-        "windows": list(range(number)),
-        "endpoints": [rng.randrange(1, 21) for _ in range(number)],
-        "froms": froms,
-        "tos": tos,
-        "from": min(froms),
-        "to": max(tos),
-        "seconds": 60,
-        "slices": 3,
+        "endpoints": [w[0] for w in found],
+        "froms": [w[1] for w in found],
+        "tos": [w[2] for w in found],
+        "from": min(w[1] for w in found),
+        "to": max(w[2] for w in found),
     }
 
 
@@ -74,22 +73,40 @@ def on_requests(nodes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("_requests")
-def test_failed_requests_of_windows_are_looked_up_in_the_partial_index() -> None:
-    nodes = plan(load("link_failed"), windows())
-    scans = on_requests(nodes)
-    assert scans
-    assert {scan["Node Type"] for scan in scans} <= {"Index Scan", "Bitmap Heap Scan"}
+def test_failed_requests_of_windows_are_read_from_the_partial_index_once() -> None:
+    nodes = plan(load("failed_in_windows"), windows())
+    (scan,) = on_requests(nodes)
+    assert scan["Node Type"] in ("Index Scan", "Index Only Scan", "Bitmap Heap Scan")
     assert len([node for node in nodes if "ingest_request_p" in node.get("Relation Name", "")]) == 1, "of all days"
+    looped = scan["Above"]["Node Type"] == "Nested Loop"
+    assert not looped or "endpoint_id" in scan.get("Index Cond", ""), "each endpoint would read all failures"
 
 
 @pytest.mark.usefixtures("_requests")
-def test_all_requests_of_windows_meet_by_equality_and_are_read_once() -> None:
-    nodes = plan(load("link_minutes"), windows())
+def test_failed_requests_are_looked_up_with_their_lines() -> None:
+    some = windows(300)
+    with connection.cursor() as cursor:
+        cursor.execute(load("failed_in_windows"), some)
+        found = cursor.fetchall()
+    nodes = plan(
+        load("failed_requests"),
+        {"endpoints": [f[0] for f in found], "times": [f[1] for f in found], "from": some["from"], "to": some["to"]},
+    )
+    scans = [node for node in nodes if node.get("Relation Name", "").endswith(DAY[-9:])]
+    assert len(scans) == 2
+    assert {scan["Node Type"] for scan in scans} <= {"Index Scan", "Bitmap Heap Scan"}
+
+
+@pytest.mark.usefixtures("_requests")
+@pytest.mark.parametrize("name", ["near_requests", "usual_requests"])
+def test_all_requests_of_windows_are_read_once_and_meet_them_by_equality(name: str) -> None:
+    some = windows()
+    nodes = plan(load(name), some | {"paths": ["/orders/{id}"] * len(some["endpoints"])})
     joins = [node for node in nodes if node["Node Type"] in ("Hash Join", "Merge Join")]
-    assert joins
-    assert "slice" in str(joins[0].get("Hash Cond") or joins[0].get("Merge Cond"))
-    for scan in on_requests(nodes):
-        assert (scan["Above"] or {}).get("Node Type") != "Nested Loop"
+    assert any("endpoint_id" in str(j.get("Hash Cond") or j.get("Merge Cond")) for j in joins)
+    (scan,) = on_requests(nodes)
+    assert "times" not in str(scan), "the windows are compared after the scan, not by one scan each"
+    assert "lo" in str(scan.get("Recheck Cond") or scan.get("Filter") or scan.get("Index Cond"))
 
 
 @pytest.mark.usefixtures("_requests")
@@ -107,20 +124,21 @@ def test_failures_that_come_again_are_looked_up() -> None:
 
 
 @pytest.mark.usefixtures("_requests")
-def test_both_link_statements_find_what_a_plain_range_join_finds() -> None:
+def test_both_statements_find_what_a_plain_range_join_finds() -> None:
     few = windows(200)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*), count(*) FILTER (WHERE r.outcome > 0) FROM unnest(%(endpoints)s::int[],"
-            " %(froms)s::timestamptz[], %(tos)s::timestamptz[]) AS w(e, f, t)"
+            "SELECT count(DISTINCT r.line_id), count(DISTINCT r.line_id) FILTER (WHERE r.outcome > 0)"
+            " FROM unnest(%(endpoints)s::int[], %(froms)s::timestamptz[], %(tos)s::timestamptz[]) AS w(e, f, t)"
             " JOIN ingest_request r ON r.endpoint_id = w.e AND r.ts >= w.f AND r.ts < w.t",
             few,
         )
         every, failed = cursor.fetchone()
-        cursor.execute(load("link_failed"), few)
+        cursor.execute(load("failed_in_windows"), few)
         assert len(cursor.fetchall()) == failed > 0
-        cursor.execute(load("link_minutes"), few)
-        assert sum(row[2] for row in cursor.fetchall()) == every > failed
+        cursor.execute(load("near_requests"), few)
+        found = cursor.fetchall()
+        assert len(found) == len({row[0] for row in found}) == every > failed
 
 
 @pytest.mark.usefixtures("_requests")
