@@ -17,6 +17,7 @@ from ingest.models import Try, TryKey
 from ingest.store.names import scoped_key
 
 Key = tuple[str, str, str, int, int]
+Instance = tuple[str, str, str, int]
 KEY_FIELDS = ("dag_id", "run_id", "task_id", "map_index", "try_number")
 
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
@@ -30,6 +31,11 @@ BINDINGS = {"": 0, "history": 1, "task_log": 2, "rest": 3, "database": 4}  # fro
 EARLIEST = ("scheduled_at", "queued_at", "start_at")
 WORDS = ("hostname", "airflow_pool", "queue", "operator", "conn_id", "path")
 WORTH_JUDGING = ("state", "end_at", "ti_id", "queued_at", "start_at")
+# The index of try_once leads to each instance.
+OF_INSTANCES = f"""
+SELECT t.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[]) AS k (dag_id, run_id, task_id, map_index)
+JOIN {Try._meta.db_table} t ON t.airflow_id = %s AND t.dag_id = k.dag_id AND t.run_id = k.run_id
+ AND t.task_id = k.task_id AND t.map_index = k.map_index"""
 FIELDS = tuple(field.name for field in Try._meta.concrete_fields if field.name not in ("id", "airflow", *KEY_FIELDS))
 
 
@@ -38,7 +44,7 @@ def save_tries(airflow: models.Airflow, observed: Sequence[tuple[datetime, recor
     useful = [(at, seen) for at, seen in observed if seen.try_number >= 1 and seen.state not in NOT_QUEUED]
     if not useful:
         return 0
-    rows = _load(airflow, {(seen.dag_id, seen.run_id) for _, seen in useful})
+    rows = _load(airflow, {key_of(seen)[:4] for _, seen in useful})
     changed: dict[Key, Try] = {}
     unbound: list[str] = []
     news = 0
@@ -57,10 +63,10 @@ def save_tries(airflow: models.Airflow, observed: Sequence[tuple[datetime, recor
         if old_id and old_id != row.ti_id:
             unbound.append(str(old_id))
     want_more(rows, {key_of(seen)[:4] for _, seen in useful}, changed, any(seen.from_history for _, seen in useful))
-    _write(changed.values())
+    written = _write(changed.values())
     scope = scope_of(airflow)
     TryKey.objects.filter(key__in=[scoped_key(scope, key) for key in unbound]).update(try_row=None)
-    bind_keys(airflow, changed.keys())
+    _bind(scope, written)
     return news
 
 
@@ -111,11 +117,9 @@ def bind(row: Try, ti_id: str, how: str) -> None:
         row.ti_id, row.ti_id_from = UUID(ti_id), how
 
 
-def want_more(
-    rows: dict[Key, Try], instances: Iterable[tuple[str, str, str, int]], changed: dict[Key, Try], from_history: bool
-) -> None:
+def want_more(rows: dict[Key, Try], instances: Iterable[Instance], changed: dict[Key, Try], from_history: bool) -> None:
     """Ask for the history of a task instance whose earlier tries are missing or were never seen to end."""
-    by_instance: dict[tuple[str, str, str, int], dict[int, Try]] = {}
+    by_instance: dict[Instance, dict[int, Try]] = {}
     for key, row in rows.items():
         by_instance.setdefault(key[:4], {})[key[4]] = row
     for instance in instances:
@@ -131,7 +135,7 @@ def want_more(
 
 def save_task_logs(airflow: models.Airflow, logs: list[records.TaskLog], at: datetime) -> int:
     """What the logs of these tries say, and the UUIDs they name; a log of an unknown try is left out."""
-    rows = _load(airflow, {(log.dag_id[:250], log.run_id[:250]) for log in logs})
+    rows = _load(airflow, {key_of(log)[:4] for log in logs})
     known = dict(models.TaskLog.objects.filter(try_row__in=rows.values()).values_list("try_row_id", "facts"))
     changed: dict[Key, Try] = {}
     fresh = []
@@ -152,8 +156,7 @@ def save_task_logs(airflow: models.Airflow, logs: list[records.TaskLog], at: dat
     models.TaskLog.objects.bulk_create(
         fresh, update_conflicts=True, unique_fields=("try_row",), update_fields=("facts", "fetched_at")
     )
-    _write(changed.values())
-    bind_keys(airflow, changed.keys())
+    _bind(scope_of(airflow), _write(changed.values()))
     return len(fresh)
 
 
@@ -164,10 +167,17 @@ def scope_of(airflow: models.Airflow) -> str:
 
 def bind_keys(airflow: models.Airflow, keys: Iterable[Key]) -> None:
     """Point the keys that requests show, UUID or names, at their tries."""
-    names, scope = set(keys), scope_of(airflow)
-    rows = _load(airflow, {key[:2] for key in names})
-    wanted = {key_text(key): rows[key].pk for key in names if key in rows}
-    wanted |= {str(rows[key].ti_id): rows[key].pk for key in names if key in rows and rows[key].ti_id}
+    wanted = set(keys)
+    rows = _load(airflow, {key[:4] for key in wanted})
+    _bind(scope_of(airflow), [rows[key] for key in wanted if key in rows])
+
+
+def _bind(scope: str, rows: Iterable[Try]) -> None:
+    wanted: dict[str, int] = {}
+    for row in rows:
+        wanted[key_text((row.dag_id, row.run_id, row.task_id, row.map_index, row.try_number))] = row.pk
+        if row.ti_id:
+            wanted[str(row.ti_id)] = row.pk
     TryKey.objects.bulk_create(
         [TryKey(key=scoped_key(scope, text), try_row_id=pk) for text, pk in sorted(wanted.items())],
         update_conflicts=True,
@@ -176,18 +186,20 @@ def bind_keys(airflow: models.Airflow, keys: Iterable[Key]) -> None:
     )
 
 
-def _load(airflow: models.Airflow, runs: set[tuple[str, str]]) -> dict[Key, Try]:
-    """All tries of these runs."""
-    rows = Try.objects.filter(airflow=airflow, dag_id__in={dag for dag, _ in runs}, run_id__in={run for _, run in runs})
-    return {(row.dag_id, row.run_id, row.task_id, row.map_index, row.try_number): row for row in rows}
+def _load(airflow: models.Airflow, instances: Iterable[Instance]) -> dict[Key, Try]:
+    """All tries of these task instances. By whole keys: the runs of many DAGs have the same name, as all daily ones do."""
+    keys = sorted(set(instances))
+    found = Try.objects.raw(OF_INSTANCES, [*map(list, zip(*keys, strict=True)), airflow.pk]) if keys else ()
+    return {(row.dag_id, row.run_id, row.task_id, row.map_index, row.try_number): row for row in found}
 
 
 def _facts(row: Try) -> list[Any]:
     return [getattr(row, name) for name in FIELDS if name != "seen_at"]
 
 
-def _write(rows: Iterable[Try]) -> None:
-    Try.objects.bulk_create(
+def _write(rows: Iterable[Try]) -> list[Try]:
+    """The rows as they were written, with their ids."""
+    return Try.objects.bulk_create(
         [_without_id(row) for row in rows],
         update_conflicts=True,
         unique_fields=("airflow", *KEY_FIELDS),

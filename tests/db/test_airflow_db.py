@@ -215,7 +215,7 @@ def test_the_next_look_reads_what_changed_since(version: str, made: Callable[[st
     assert not of_kind(again, "dags") and of_kind(again, "pools")
     # Cleared by a person: the row begins anew, and its history shows tries of long ago.
     tables.db.execute("UPDATE task_instance SET state = NULL, updated_at = now() WHERE task_id = 'get'")
-    tables.insert("log", id=8, dttm=NOW, event="clear", owner="ann")
+    tables.insert("log", id=8, dttm=datetime.now(UTC), event="clear", owner="ann")
     later = tables.look(again[-1].cursor)
     assert [item["task_id"] for item in of_kind(later, "task_instances")] == ["get"]
     assert [item["try_number"] for item in of_kind(later, "tries")] == ([1] if tables.has_history else [])
