@@ -111,6 +111,7 @@ LISTINGS: dict[str, Listing] = {
         Listing("audit", "User actions", fields=(*AUDIT, "layer", "actor", "verb", "task_events"), sorts=("-at", "at")),
         Listing("sources", "Feeds", fields=SOURCE, sorts=("name", "-name")),
         Listing("batches", "Batches", fields=SOURCE, sorts=("-at",)),
+        Listing("gaps", "Gaps", fields=(*SOURCE[:-2], "feed"), sorts=("-start",)),
         Listing("rejects", "Unreadable lines", fields=SOURCE, sorts=("-at",)),
     )
 }

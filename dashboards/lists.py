@@ -58,6 +58,11 @@ def _count_batches(asked: Filter, scope: Scope) -> int:
 
 
 @reading()
+def _count_gaps(asked: Filter, scope: Scope) -> int:
+    return sources.chosen_gaps(asked).count()
+
+
+@reading()
 def _count_rejects(asked: Filter, scope: Scope) -> int:
     return sources.chosen_rejects(asked).count()
 
@@ -92,6 +97,8 @@ SUBJECTS: dict[str, Subject] = {
                 freshness.feeds, _count_small(_feeds)),
         Subject("sources/batches", "batches", sources.BatchRow, "Committed batches; each adds up.",
                 lambda asked, scope, now: sources.batches(asked, scope), _count_batches),
+        Subject("sources/gaps", "gaps", freshness.GapRow, "Gaps of feeds that touch the time range, with the reason.",
+                lambda asked, scope, now: sources.gaps(asked, scope), _count_gaps),
         Subject("sources/rejects", "rejects", sources.RejectRow, "Lines that could not be read, with the reason.",
                 lambda asked, scope, now: sources.rejects(asked, scope), _count_rejects),
     )

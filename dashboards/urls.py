@@ -27,5 +27,9 @@ urlpatterns = [
     path("audit/", audit.audit, name="audit"),
     path("sources/", sources.sources, name="sources"),
     path("sources/batches/", sources.batch_list, name="batches"),
+    path("sources/gaps/", sources.gap_list, name="gaps"),
+    path("sources/why/", sources.why, name="why"),
+    path("sources/<int:ident>/", sources.source, name="source"),
+    path("sources/<int:ident>/rejects/replay/", sources.replay, name="replay-rejects"),
     path("sources/rejects/", sources.reject_list, name="rejects"),
 ]

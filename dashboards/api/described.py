@@ -13,7 +13,7 @@ from dashboards.api.shapes import ProblemSerializer, example, page_serializer, s
 from dashboards.fields import FIELDS, LASTS, LISTINGS
 from dashboards.filters import DEFAULT_LIMIT, MAX_LIMIT
 from dashboards.lists import SUBJECTS, Subject
-from dashboards.queries import dags, endpoints, incidents, tries
+from dashboards.queries import dags, endpoints, incidents, source_page, tries
 
 JSON, PROBLEM = "application/json", "application/problem+json"
 PROBLEMS = {
@@ -147,5 +147,13 @@ ONES = {
         "One endpoint with members, latencies, dependents.",
         "endpoints",
         "endpoints",
+    ),
+    "sources/<int:ident>": one_view(
+        views.SourceRead,
+        "source",
+        source_page.SourcePage,
+        "One feed with its ledger, gaps, recounts, unreadable lines by reason, clocks and footprint.",
+        "sources",
+        "sources",
     ),
 }

@@ -20,7 +20,7 @@ from airf5.accounts.auth import TokenAuthentication
 from dashboards.filters import Filter
 from dashboards.lists import Subject
 from dashboards.plain import plain
-from dashboards.queries import dags, endpoints, freshness, incidents, tries
+from dashboards.queries import dags, endpoints, freshness, incidents, source_page, tries
 
 
 class MayRead(BasePermission):
@@ -86,6 +86,13 @@ class EndpointRead(Read):
         now = timezone.now()
         asked = Filter.from_query(request.query_params, now, "endpoints")
         return _found(endpoints.one(ident, asked, roles.scope(request.user), now), "endpoint")
+
+
+class SourceRead(Read):
+    def get(self, request: Request, ident: int) -> Response:
+        now = timezone.now()
+        asked = Filter.from_query(request.query_params, now, "sources")
+        return _found(source_page.one(ident, asked, now), "source")
 
 
 class NothingHere(Read):

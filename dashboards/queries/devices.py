@@ -48,6 +48,7 @@ class Routing:
     enabled: bool
     http_profile: str
     request_log: str
+    monitor: str  # how its pool's members are watched, in words
     profiles: tuple[str, ...]
     policies: tuple[str, ...]
     rules: tuple[str, ...]
@@ -171,7 +172,7 @@ def _findings(found: Iterable[Finding]) -> tuple[FindingRow, ...]:
 @reading()
 def routing(ids: Sequence[int]) -> dict[int, Routing]:
     """How each of these endpoints is set up, in a handful of queries."""
-    endpoints = list(models.Endpoint.objects.filter(id__in=ids))
+    endpoints = list(models.Endpoint.objects.filter(id__in=ids).select_related("f5_pool"))
     groups = {one.group_id for one in endpoints}
     policies: dict[tuple[int, str, str], Any] = {}
     # Of a pair both units tell of the same: the one that was told last wins.
@@ -180,9 +181,16 @@ def routing(ids: Sequence[int]) -> dict[int, Routing]:
     logs: dict[int, dict[str, RequestLogProfile]] = {}
     for row in _newest_last(models.RequestLogProfile, groups):
         logs.setdefault(row.device.group_id, {})[row.name] = _log(row)
+    monitors = {(row.device.group_id, row.name): _monitor(row) for row in _newest_last(models.Monitor, groups)}
     there = {(pool.group_id, pool.name) for pool in models.F5Pool.objects.filter(group__in=groups)}
     there |= {(one.group_id, one.name) for one in models.Endpoint.objects.filter(group__in=groups)}
-    return {one.id: _routing(one, policies, logs.get(one.group_id), there) for one in endpoints}
+    return {
+        one.id: _routing(
+            one, policies, logs.get(one.group_id), there,
+            monitors.get((one.group_id, one.f5_pool.monitor), "") if one.f5_pool else "",
+        )
+        for one in endpoints
+    }  # fmt: skip
 
 
 def _newest_last(model: Any, groups: set[int]) -> Any:
@@ -197,7 +205,19 @@ def _log(row: Any) -> RequestLogProfile:
     )  # fmt: skip
 
 
-def _routing(one: Any, policies: dict[Any, Any], logs: dict[str, RequestLogProfile] | None, there: set[Any]) -> Routing:
+def _monitor(row: Any) -> str:
+    """`/Common/mon: http every 5 s, down after 16 s without an answer; sends GET /health; expects UP`"""
+    words = [f"{row.kind} every {row.interval_s} s"] if row.interval_s is not None else [row.kind]
+    words += [f"down after {row.timeout_s} s without an answer"] if row.timeout_s is not None else []
+    asks = [f"sends {row.send}"] if row.send else []
+    asks += [f"{'is down on' if row.reverse else 'expects'} {row.recv}"] if row.recv else []
+    asks += [f"is disabled on {row.recv_disable}"] if row.recv_disable else []
+    return f"{row.name}: {', '.join(words)}" + "".join(f"; {one}" for one in asks)
+
+
+def _routing(
+    one: Any, policies: dict[Any, Any], logs: dict[str, RequestLogProfile] | None, there: set[Any], monitor: str
+) -> Routing:
     profiles = None if one.profiles is None else tuple(Profile(*row) for row in one.profiles)
     chosen = [policies.get((one.group_id, "policy", name)) for name in one.policies]
     chosen += [policies.get((one.group_id, "irule", name)) for name in one.rules]
@@ -206,6 +226,7 @@ def _routing(one: Any, policies: dict[Any, Any], logs: dict[str, RequestLogProfi
         told=profiles is not None, enabled=one.enabled,
         http_profile=next((p.name for p in found if p.kind in HTTP), ""),
         request_log=next((p.name for p in found if p.kind == "request-log" or p.name in (logs or {})), ""),
+        monitor=monitor,
         profiles=tuple(f"{p.name} ({p.kind})" if p.kind else p.name for p in found),
         policies=tuple(one.policies), rules=tuple(one.rules),
         choices=tuple(_choice(row, told, one.group_id, there) for row in chosen if row for told in row.choices),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
@@ -13,11 +14,13 @@ from dashboards.filters import Filter
 from dashboards.queries import narrow, paging
 from dashboards.queries.database import reading
 from dashboards.queries.rows import Page
-from dashboards.queries.watermark import Counts, FeedRow, Freshness, GapRow, freshness_of
+from dashboards.queries.watermark import NEEDED, Counts, FeedRow, Freshness, GapRow, freshness_of
 from ingest import models
+from ingest.intervals import Lack, Span, ledger, share
 
-__all__ = ["Counts", "FeedRow", "Freshness", "GapRow", "feeds", "freshness", "gaps", "watermark"]
+__all__ = ["NEEDED", "Counts", "FeedRow", "Freshness", "GapRow", "feeds", "freshness", "gaps", "watermark"]
 
+DAY = timedelta(days=1)
 COUNTED = ("read", "rows", "halves", "repeated", "rejected")
 
 
@@ -28,7 +31,7 @@ def freshness(now: datetime, asked: Filter | None = None, captures: Iterable[str
     `captures`: only feeds of these, "" for the live ones; without them what the question is about decides.
     """
     counts = _counts(asked)
-    rows = [_row(feed, counts.get(feed.id, Counts()), now) for feed in _in_scope(asked, captures)]
+    rows = _rows(_in_scope(asked, captures), now, counts)
     mine = {row.name for row in rows if row.enabled}
     missing = tuple(gap for gap in (gaps(asked.start, asked.end) if asked else gaps()) if gap.feed in mine)
     return freshness_of(rows, missing, now, asked)
@@ -36,9 +39,20 @@ def freshness(now: datetime, asked: Filter | None = None, captures: Iterable[str
 
 @reading()
 def watermark(now: datetime, asked: Filter | None = None, captures: Iterable[str] | None = None) -> Freshness:
-    """The same without counts and gaps, for the heading of every page."""
-    rows = [_row(feed, Counts(), now) for feed in _in_scope(asked, captures)]
-    return freshness_of(rows, (), now, asked)
+    """The same without counts, and with the gaps that hide data only, for the heading of every page."""
+    rows = _rows(_in_scope(asked, captures), now, {})
+    span = (asked.start, asked.end) if asked else (now - DAY, now)
+    missing = tuple(gap for gap in gaps(*span, kinds=NEEDED) if gap.hides)
+    return freshness_of(rows, missing, now, asked)
+
+
+def _rows(found: Iterable[Any], now: datetime, counts: dict[int, Counts]) -> list[FeedRow]:
+    """The feeds as rows; one that lacks everything from some moment on is complete no further."""
+    lasting: dict[int, datetime] = {}
+    for feed_id, kind, start in models.Gap.objects.filter(end=None).values_list("feed_id", "kind", "start"):
+        if kind != models.Gap.Kind.OTHER:
+            lasting[feed_id] = min(start, lasting.get(feed_id, start))
+    return [_row(feed, counts.get(feed.id, Counts()), now, lasting.get(feed.id)) for feed in found]
 
 
 def _in_scope(asked: Filter | None, captures: Iterable[str] | None) -> QuerySet[Any]:
@@ -77,8 +91,18 @@ def feeds(asked: Filter, scope: Scope, now: datetime) -> Page[FeedRow]:
     )
     if asked.state:
         found = found.filter(state__in=asked.values("state"))
-    rows = [_row(feed, counts.get(feed.id, Counts()), now) for feed in found]
+    mine: dict[int, list[GapRow]] = {}
+    for gap in gaps(asked.start, asked.end):
+        mine.setdefault(gap.feed_id, []).append(gap)
+    rows = [_with_gaps(row, mine.get(row.id, []), asked, now) for row in _rows(found, now, counts)]
     return paging.keyset_in_memory(rows, asked, lambda row: (row.name,))
+
+
+def _with_gaps(row: FeedRow, mine: Sequence[GapRow], asked: Filter, now: datetime) -> FeedRow:
+    window = Span(asked.start, max(asked.start, min(asked.end, now)))
+    lacks = [Lack(gap.start, gap.end, gap.reason, gap.thin) for gap in mine]
+    complete = share(ledger(window, row.complete_from, row.complete_to, lacks))
+    return replace(row, gaps=tuple(mine), complete_share=complete)
 
 
 def chosen(asked: Filter) -> QuerySet[Any]:
@@ -110,10 +134,15 @@ def gaps(
         found = found.filter(Q(end=None) | Q(end__gt=start))
     if kinds:
         found = found.filter(feed__kind__in=kinds)
-    return tuple(
-        GapRow(gap.feed.name, gap.start, gap.end, gap.reason, gap.missing)
-        for gap in found.order_by("start", "id")[:200]
-    )
+    return tuple(gap_row(gap) for gap in found.order_by("start", "id")[:200])
+
+
+def gap_row(gap: Any) -> GapRow:
+    return GapRow(
+        feed=gap.feed.name, start=gap.start, end=gap.end, reason=gap.reason, missing=gap.missing, id=gap.id,
+        feed_id=gap.feed_id, feed_kind=gap.feed.kind, kind=gap.kind, kind_words=gap.get_kind_display(),
+        expected=gap.expected,
+    )  # fmt: skip
 
 
 def _counts(asked: Filter | None) -> dict[int, Counts]:
@@ -129,7 +158,9 @@ def _counts(asked: Filter | None) -> dict[int, Counts]:
     }
 
 
-def _row(feed: Any, counts: Counts, now: datetime) -> FeedRow:
+def _row(feed: Any, counts: Counts, now: datetime, lacking_from: datetime | None = None) -> FeedRow:
+    if feed.complete_to is not None and lacking_from is not None:
+        feed.complete_to = max(min(feed.complete_to, lacking_from), feed.complete_from or lacking_from)
     ended = bool(feed.capture) or feed.state == models.Feed.State.CLOSED
     follows = feed.enabled and not ended and feed.complete_to is not None
     return FeedRow(

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, Max, Q, QuerySet
 
 from airf5.accounts.roles import Scope
 from dashboards.filters import Filter
 from dashboards.queries import paging
 from dashboards.queries.database import reading
-from dashboards.queries.freshness import chosen
+from dashboards.queries.freshness import chosen, gap_row
 from dashboards.queries.rows import Page
+from dashboards.queries.watermark import GapRow
 from ingest import models
 
 
@@ -43,6 +45,20 @@ class RejectRow:
     raw: str
 
 
+@dataclass(frozen=True, slots=True)
+class RejectGroup:
+    """Unreadable lines of one feed with one reason, and the newest of them."""
+
+    feed_id: int
+    feed: str
+    reason: str
+    lines: int
+    newest_at: datetime
+    id: int
+    raw: str
+    tried_at: datetime | None  # when they were last read again, in vain
+
+
 KEYS = {"-at": paging.Key("at", datetime)}
 
 
@@ -54,6 +70,36 @@ def batches(asked: Filter, scope: Scope) -> Page[BatchRow]:
 @reading()
 def rejects(asked: Filter, scope: Scope) -> Page[RejectRow]:
     return paging.keyset(chosen_rejects(asked).select_related("feed"), asked, KEYS, _reject)
+
+
+@reading()
+def gaps(asked: Filter, scope: Scope) -> Page[GapRow]:
+    """Gaps that touch the time, the newest first."""
+    keys = {"-start": paging.Key("start", datetime)}
+    return paging.keyset(chosen_gaps(asked).select_related("feed"), asked, keys, gap_row)
+
+
+@reading()
+def reject_groups(feed_ids: Iterable[int], start: datetime | None = None, most: int = 50) -> list[RejectGroup]:
+    """What is unreadable of these feeds by reason, the commonest first."""
+    found = models.Reject.objects.filter(feed__in=list(feed_ids))
+    if start is not None:
+        found = found.filter(at__gte=start)
+    sums = {"lines": Count("id"), "newest_at": Max("at"), "newest": Max("id"), "last_tried": Max("tried_at")}
+    groups = list(found.values("feed_id", "feed__name", "reason").annotate(**sums).order_by("-lines", "reason")[:most])
+    newest = dict(models.Reject.objects.filter(pk__in=[one["newest"] for one in groups]).values_list("pk", "raw"))
+    return [
+        RejectGroup(
+            one["feed_id"], one["feed__name"], one["reason"], one["lines"], one["newest_at"], one["newest"],
+            newest.get(one["newest"], ""), one["last_tried"],
+        )
+        for one in groups
+    ]  # fmt: skip
+
+
+def chosen_gaps(asked: Filter) -> QuerySet[Any]:
+    touching = Q(end=None) | Q(end__gt=asked.start)
+    return models.Gap.objects.filter(touching, feed__in=_feeds(asked), start__lt=asked.end)
 
 
 def chosen_batches(asked: Filter) -> QuerySet[Any]:

@@ -88,6 +88,8 @@ class FeedRow:
     position_lag: int
     counts: Counts
     rate: float  # lines a second while it read
+    gaps: tuple[GapRow, ...] = ()  # known in the time asked for, in lists of feeds
+    complete_share: float | None = None  # of what should be there in that time, how much is
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ class Freshness:
     sentence: str  # "Log data complete to 09:37:05 UTC"
     state: str  # ok late down empty
     stretches: tuple[Stretch, ...] = ()
+    but: str = ""  # what is not complete before that, and why it goes no further: the end of the sentence
 
     def covers(self, start: datetime, end: datetime) -> bool:
         """Whether some of this stretch is known, and no gap of a feed that is needed touches it."""
@@ -155,8 +158,9 @@ def freshness_of(
     assert last.complete_to is not None  # rows of `begun` have it
     state = "down" if any(row.state in ("down", "refused") for row in current) else "ok"
     state = "late" if state == "ok" and last.behind_s is not None and last.behind_s > LATE_S else state
-    text = f"Log data complete to {_words(last.complete_to, now)}{_but(missing, current, last)}"
-    return Freshness(rows, missing, first, last.complete_to, last.behind_s, last.name, text, state, spans)
+    but = _but(missing, current, last)
+    text = f"Log data complete to {_words(last.complete_to, now)}{but}"
+    return Freshness(rows, missing, first, last.complete_to, last.behind_s, last.name, text, state, spans, but)
 
 
 def _but(missing: Sequence[GapRow], current: Sequence[FeedRow], last: FeedRow) -> str:

@@ -40,9 +40,12 @@ PAGES: dict[str, Callable[[dict[str, Any]], str]] = {
     "sources": lambda ids: "/sources/",
     "batches": lambda ids: "/sources/batches/",
     "rejects": lambda ids: "/sources/rejects/",
+    "gaps": lambda ids: "/sources/gaps/",
+    "source": lambda ids: f"/sources/{ids['feed']}/",
+    "why": lambda ids: "/sources/why/?of=device/bigip-1&at=2026-01-01T08:41",
 }
-NO_PAGE = {"search", "acknowledge", "note", "export", "export-one"}
-FILTERED = [name for name in PAGES if name not in ("now", "incident", "try")]
+NO_PAGE = {"search", "acknowledge", "note", "export", "export-one", "replay-rejects"}
+FILTERED = [name for name in PAGES if name not in ("now", "incident", "try", "why")]
 
 
 class Markup(HTMLParser):
@@ -108,7 +111,8 @@ def ids(db: None) -> dict[str, Any]:
     batch = models.Batch.objects.create(feed=feed, at=at, read=1, rows=0, rejected=1, source=HOSTILE)
     models.Reject.objects.create(feed=feed, batch=batch, at=at, reason="no key", raw=HOSTILE)
     world.an_action(at=at, target=HOSTILE, raw=HOSTILE)
-    return {"endpoint": endpoint.pk, "incident": incident.pk, "try": tried.pk, "dag": tried.dag_id}
+    models.Gap.objects.create(feed=feed, start=at, end=at + timedelta(seconds=9), kind="udp", reason=HOSTILE, missing=3)
+    return {"feed": feed.pk, "endpoint": endpoint.pk, "incident": incident.pk, "try": tried.pk, "dag": tried.dag_id}
 
 
 def a_client(role: str = "") -> Client:
