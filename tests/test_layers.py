@@ -15,6 +15,9 @@ LONGEST_MODULE, LONGEST_FUNCTION = 400, 50
 
 PURE = (
     "ingest.records",
+    "ingest.device_records",
+    "ingest.device_findings",
+    "ingest.f5config",
     "ingest.capture",
     "ingest.intervals",
     "ingest.usual",

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.parsers import PARSERS, f5_icontrol, f5_telemetry
+from ingest.parsers import PARSERS, f5_config, f5_icontrol, f5_telemetry
 from ingest.parsers.f5_request_log import compile_template, link_key, parse, parse_line, path_template
 from ingest.records import Action, HealthEvent, MemberState, Other, Reject, RequestLine
 
@@ -65,6 +65,8 @@ def test_no_document_makes_a_parser_raise(document: object) -> None:
     f5_icontrol.parse_pool_members_stats({"entries": document})
     f5_icontrol.parse_virtuals({"items": [document]})
     f5_icontrol.parse_clock(document)
+    for parse in (f5_config.parse_policies, f5_config.parse_rules, f5_config.parse_request_logs, f5_config.parse_users):
+        parse({"items": [document]})
     f5_telemetry.parse({"pools": {"p": {"members": document}}, "telemetryEventCategory": "systemInfo"}, NEAR)
     f5_telemetry.parse({"telemetryEventCategory": "LTM", "event_source": "request_logging", "http_uri": document}, NEAR)
 
