@@ -13,7 +13,7 @@ from ingest import leases
 from ingest.models import Device, Feed
 from ingest.parsers import f5_icontrol as parser
 from ingest.sources import f5_icontrol
-from ingest.store import f5, feeds
+from ingest.store import devices, f5, feeds
 from ingest.store.feeds import Counts
 
 LOOK_EVERY = timedelta(seconds=30)
@@ -45,6 +45,11 @@ def save(device: Device, answers: dict[str, Any], otherwise: datetime) -> Counts
         answers.get("pool_members_stats")
     )
     servers = parser.parse_virtuals(answers.get("virtual"))
-    changed = f5.save_snapshot(device, states, servers, parser.parse_clock(answers.get("clock")) or otherwise)
+    at = parser.parse_clock(answers.get("clock")) or otherwise
+    changed = f5.save_snapshot(device, states, servers, at)
     read = len(states) + len(servers)
-    return Counts(read=read, rows=changed, repeated=read - changed)
+    counts = Counts(read=read, rows=changed, repeated=read - changed)
+    for name in f5_icontrol.MORE:
+        if name in answers:
+            counts.add(devices.save_answer(device, name, answers[name], at))
+    return counts

@@ -1,7 +1,9 @@
 """Pools, members, monitors and virtual servers as a folder of iControl REST answers shows them.
 
 The folder holds `pool.json`, `pool_members_stats.json`, `virtual.json` and `clock.json`, as GET /mgmt/tm/ltm/pool
-(expanded), /pool/members/stats, /virtual and /sys/clock answer them; a capture has one, and a script can write one.
+(expanded), /pool/members/stats, /virtual and /sys/clock answer them; a capture has one, and a script can write one. It
+may also hold the other answers that iControl REST is asked for, named like the readings of `f5_rest`: `policy.json`,
+`rule.json`, `request_log.json`, `certificate.json`, `user.json`, `monitor_http.json` …
 """
 
 from __future__ import annotations
@@ -12,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ingest.sources.f5_rest import READINGS
 from ingest.sources.http import SourceRefused, SourceUnavailable
 
 NAMES = ("pool", "pool_members_stats", "virtual", "clock")
+ALREADY = ("pool", "member_stats", "virtual", "clock", "virtual_stats")
+MORE = tuple(reading.name for reading in READINGS if reading.name not in ALREADY)
 LARGEST = 64 * 1024 * 1024
 
 
@@ -33,8 +38,8 @@ def read(folder: str) -> Snapshot:
         raise SourceUnavailable(f"There is no folder {folder or '(none given)'} with iControl answers.")
     answers: dict[str, Any] = {}
     digest = hashlib.sha256()
-    for name in NAMES:
-        file = place / f"{name}.json"
+    for name in (*NAMES, *MORE):
+        file = place / f"{name.replace('/', '_')}.json"
         if not file.is_file():
             continue
         if file.stat().st_size > LARGEST:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from ingest import actions, icontrol_feed, leases, pipeline
+from ingest import actions, icontrol_feed, leases, pipeline, snapshot_feed
 from ingest.f5config import PARTS
 from ingest.models import (
     Batch,
@@ -32,7 +34,7 @@ from ingest.sources.f5_rest import READINGS
 from ingest.sources.f5_session import LOGIN, Session, Target
 from ingest.sources.http import SourceRefused, SourceUnavailable, ask
 from ingest.store import devices
-from tests.icontrol import NOW, PASSWORD, RecordedDevice, sample
+from tests.icontrol import NOW, PASSWORD, SAMPLES, RecordedDevice, sample
 
 CERTS, USERS = "/mgmt/tm/sys/file/ssl-cert", "/mgmt/tm/auth/user"
 STATS = "/mgmt/tm/ltm/pool/members/stats"
@@ -380,3 +382,16 @@ def test_f5config_says_what_is_missing(world: World, arguments: tuple[str, ...],
 def test_f5config_of_a_device_that_nobody_knows(world: World) -> None:
     with pytest.raises(CommandError, match="known are: bigip-1"):
         call_command("f5config", "--device", "other")
+
+
+def test_a_folder_of_answers_tells_the_same_as_the_device(tmp_path: Path) -> None:
+    for file in SAMPLES.glob("*.json"):
+        shutil.copy(file, tmp_path / file.name.replace("member_stats", "pool_members_stats"))
+    feed = actions.configure_source(
+        "f5_icontrol", "bigip-1/icontrol", None, "bigip-1", {"folder": str(tmp_path)}, "test"
+    )
+    epoch = leases.take(feed.pk, "test")
+    assert epoch is not None
+    assert snapshot_feed.read(Feed.objects.select_related("device").get(), epoch) == 34
+    assert (Certificate.objects.count(), DeviceUser.objects.count(), Monitor.objects.count()) == (3, 3, 6)
+    assert RoutingPolicy.objects.count() == 3 and Device.objects.get().version == "16.1.3"

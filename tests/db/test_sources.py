@@ -195,3 +195,31 @@ def test_aliases_that_nest_are_no_danger(sources: Any) -> None:
     with pytest.raises(CommandError, match=r"sender .* must be an IP address") as error:
         sources(text=f"- {{kind: device, name: a, sender: [&b0 [x, x], {nested}]}}")
     assert len(str(error.value)) < 1000
+
+
+def test_a_device_with_its_icontrol_rest(sources: Any) -> None:
+    rest = {"url": "https://bigip-1.example.com", "username": "airf5", "password": "env:BIGIP_PASSWORD"}
+    assert "bigip-1/rest: created" in sources(DEVICE | rest | {"calls_per_minute": 20, "verify": "/etc/ca.pem"})
+    assert Feed.objects.get(name="bigip-1/rest").config == {
+        "base_url": "https://bigip-1.example.com", "username": "airf5", "password": "env:BIGIP_PASSWORD",
+        "calls_per_minute": 20, "verify": "/etc/ca.pem",
+    }  # fmt: skip
+    assert "0 created or changed" in sources(DEVICE | rest | {"calls_per_minute": 20, "verify": "/etc/ca.pem"})
+    alone = {"kind": "device", "name": "bigip-9"} | rest  # its logs may come by another way, or not at all
+    assert "bigip-9/rest: created" in sources(alone)
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"url": "https://b.example.com"}, "username is missing"),
+        ({"url": "https://b.example.com", "username": "a"}, "password is missing"),
+        ({"url": "https://b.example.com", "username": "a", "password": "hunter2"}, "must be env:NAME or file:/path"),
+        ({"calls_per_minute": 5}, "from 6 to 600"), ({"calls_per_minute": True}, "from 6 to 600"),
+        ({"verify": "yes"}, "true, false or the absolute path"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_an_icontrol_rest(sources: Any, fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(CommandError, match=says) as caught:
+        sources(DEVICE | fields)
+    assert "hunter2" not in str(caught.value)

@@ -61,6 +61,7 @@ def test_an_endpoint_says_who_else_chooses_its_pool(client: Client, device: Reco
     for words in ("orders_paths", "path starts with /reports or /export", "orders_by_tenant", "computed while it runs"):
         assert words in page
     assert "not there" not in page
+    assert "/Common/mon_orders: http every 5 s, down after 16 s without an answer; sends GET /health HTTP/1.1" in page
     F5Pool.objects.filter(name="/Common/pool_reports").delete()
     assert "not there" in page_of(client, "/Common/vs_orders")
 
