@@ -16,6 +16,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("airf5.accounts.urls")),
     path("", include("ingest.urls")),
+    path("settings/", include("ingest.pages.urls")),
     path("demo/", include("airf5.demo.urls")),
     path("api/", include("dashboards.api_urls")),
     path("", include("dashboards.exports")),

@@ -85,7 +85,8 @@ def configure_source(
     )
     source_secrets.keep(feed, secrets, actor)
     verb = "create_source" if created else "change_source"
-    audit.record(actor, verb, name, {"kind": kind, "config": told})  # secrets are references, never values
+    given = {"secrets": sorted(secrets)} if secrets else {}
+    audit.record(actor, verb, name, {"kind": kind, "config": told, **given})  # references and names, never values
     return feed
 
 

@@ -126,6 +126,11 @@ def keep(feed: Feed, given: Mapping[str, str], actor: str) -> None:
         row.save(update_fields=["sealed", "key_id"])
 
 
+def forget(feed: Feed) -> None:
+    """Drop all sealed secrets of a feed that is not read any more."""
+    SourceSecret.objects.filter(feed=feed).delete()
+
+
 def rotate(actor: str, *, keep_old: bool = False) -> Rotation:
     """Seal all secrets with a new key, then drop the keys that none needs any more.
 

@@ -1,0 +1,196 @@
+"""Sources set up on a page, tested, stopped and started; the doctor; and the outcome of a check while it comes in."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from airf5.accounts.roles import may
+from ingest import checks, doctor, source_setup
+from ingest.doctor import system
+from ingest.models import Airflow, Check, Device
+from ingest.pages import forms
+from ingest.source_file import KINDS
+from ingest.source_setup import Owner
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+MODELS: dict[str, Any] = {"airflow": Airflow, "device": Device}
+NOT_TAKEN = timedelta(seconds=10)
+GIVEN_UP = timedelta(minutes=10)
+
+
+def administrators_only(view: View[P]) -> View[P]:
+    """Logged in and allowed to set sources up; nothing of these pages is kept by a cache."""
+
+    @never_cache
+    @login_required
+    @sensitive_post_parameters()
+    @functools.wraps(view)
+    def inner(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not may(request.user, "sources"):
+            raise PermissionDenied
+        return view(request, *args, **kwargs)
+
+    return inner
+
+
+@require_safe
+@administrators_only
+def index(request: HttpRequest) -> HttpResponse:
+    return redirect("settings-sources")
+
+
+@require_safe
+@administrators_only
+def source_list(request: HttpRequest) -> HttpResponse:
+    rows = [_row(kind, owner) for kind in KINDS for owner in source_setup.owners(kind)]
+    return render(request, "settings/sources.html", {"rows": rows, "nav": "settings"})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@administrators_only
+def new_source(request: HttpRequest, kind: str) -> HttpResponse:
+    if kind not in KINDS:
+        raise Http404("There is no such kind of source.")
+    return _form(request, kind, None)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@administrators_only
+def one_source(request: HttpRequest, kind: str, ident: int) -> HttpResponse:
+    return _form(request, kind, _owner(kind, ident))
+
+
+@require_POST
+@administrators_only
+def test_source(request: HttpRequest, kind: str, ident: int) -> HttpResponse:
+    owner = _owner(kind, ident)
+    _ask(request, Check.Kind.PROBE, **{kind: owner})
+    return redirect("settings-source", kind=kind, ident=ident)
+
+
+@require_POST
+@administrators_only
+def switch_source(request: HttpRequest, kind: str, ident: int) -> HttpResponse:
+    owner, enabled = _owner(kind, ident), request.POST.get("enabled") == "yes"
+    source_setup.set_enabled(owner, enabled, request.user.get_username())
+    messages.info(request, f"{owner.name} is {'read again' if enabled else 'stopped; what it told stays'}.")
+    return redirect("settings-source", kind=kind, ident=ident)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@administrators_only
+def examine(request: HttpRequest) -> HttpResponse:
+    """The doctor, and the loop-back test."""
+    refused = ""
+    if request.method == "POST":
+        refused = _asked(request)
+        if not refused:
+            return redirect("settings-doctor")
+    airflows = source_setup.owners("airflow")
+    context = {
+        "check": _shown(Check.objects.filter(kind=Check.Kind.DOCTOR).order_by("-asked_at", "-pk").first()),
+        "loop": _shown(Check.objects.filter(kind=Check.Kind.LOOP_BACK).order_by("-asked_at", "-pk").first()),
+        "airflows": airflows, "refused": refused, "through": request.POST.get("through", ""), "nav": "settings",
+    }  # fmt: skip
+    return render(request, "settings/doctor.html", context, status=400 if refused else 200)
+
+
+@require_safe
+@administrators_only
+def check(request: HttpRequest, ident: int) -> HttpResponse:
+    """The outcome of one check, as far as it has come; it asks for itself until it is done."""
+    return render(request, "settings/check.html", {"check": _shown(get_object_or_404(Check, pk=ident))})
+
+
+def _asked(request: HttpRequest) -> str:
+    """Ask for what the button says; why it is refused, or nothing."""
+    if request.POST.get("what") != "loop_back":
+        _ask(request, Check.Kind.DOCTOR)
+        return ""
+    airflow = Airflow.objects.filter(name=request.POST.get("airflow", "")).first()
+    try:
+        _ask(request, Check.Kind.LOOP_BACK, airflow=airflow, through=request.POST.get("through", "").strip())
+    except checks.CheckRefused as error:
+        return str(error)
+    return ""
+
+
+def _ask(request: HttpRequest, kind: str, through: str = "", **about: Any) -> None:
+    """One check of a kind at a time for each source: pressing twice asks once."""
+    same = Check.objects.filter(
+        kind=kind, finished_at=None, asked_at__gt=timezone.now() - timedelta(minutes=1), **about
+    )
+    if not same.exists():
+        checks.ask(kind, request.user.get_username(), through=through, **about)
+
+
+def _form(request: HttpRequest, kind: str, owner: Owner | None) -> HttpResponse:
+    fields = KINDS[kind][0]
+    entry = source_setup.entry_of(owner) if owner else {}
+    refused, wrong = "", ""
+    if request.method == "POST":
+        try:
+            typed = forms.read(fields, request.POST, entry)
+            saved = source_setup.save(kind, typed, request.user.get_username(), owner)
+            _ask(request, Check.Kind.PROBE, **{kind: saved})
+            messages.info(request, f"{saved.name} is saved and is being tested.")
+            return redirect("settings-source", kind=kind, ident=saved.pk)
+        except source_setup.SetupRefused as error:
+            refused, wrong = str(error), error.field
+    typed_again = request.POST if refused else None
+    shown = forms.inputs(fields, entry, typed=typed_again, wrong=wrong, is_new=owner is None)
+    context = {
+        "kind": kind, "owner": owner, "inputs": shown, "refused": refused, "nav": "settings",
+        "title": owner.name if owner else f"A new {'Airflow' if kind == 'airflow' else 'device'}",
+    }  # fmt: skip
+    if owner is not None:
+        latest = Check.objects.filter(kind=Check.Kind.PROBE, **{kind: owner}).order_by("-asked_at", "-pk").first()
+        context |= {"row": _row(kind, owner), "check": _shown(latest)}
+    return render(request, "settings/source.html", context, status=400 if refused else 200)
+
+
+def _owner(kind: str, ident: int) -> Owner:
+    if kind not in MODELS:
+        raise Http404("There is no such kind of source.")
+    return get_object_or_404(MODELS[kind].objects.filter(feeds__capture="").distinct(), pk=ident)
+
+
+def _row(kind: str, owner: Owner) -> dict[str, Any]:
+    """One source in the list: its feeds, its address, and its worst state."""
+    feeds = source_setup.feeds_of(owner)
+    address = next((feed.config["base_url"] for feed in feeds if feed.config.get("base_url")), "")
+    latest = Check.objects.filter(kind=Check.Kind.PROBE, **{kind: owner}).order_by("-asked_at", "-pk").first()
+    return {
+        "kind": kind, "owner": owner, "feeds": feeds, "address": address, "check": _shown(latest),
+        "enabled": any(feed.enabled for feed in feeds),
+    }  # fmt: skip
+
+
+def _shown(row: Check | None) -> dict[str, Any] | None:
+    """A check as the templates read it. One that no worker takes is looked into here: the reason is near."""
+    if row is None:
+        return None
+    now = timezone.now()
+    running = row.finished_at is None and now - row.asked_at < GIVEN_UP
+    found = [doctor.Finding(**one) for one in row.outcome]
+    if row.started_at is None and now - row.asked_at > NOT_TAKEN:
+        found = [*system.broker_answers(now), *system.workers_work(now)]
+    return {
+        "row": row, "running": running, "found": [one.told() | forms.look(one.level) for one in found],
+        "worst": doctor.worst(found), "counted": doctor.counted(found), "waits": row.started_at is None,
+        "ended": row.finished_at is not None, **forms.look(doctor.worst(found)),
+    }  # fmt: skip
