@@ -154,13 +154,15 @@ class Spool:
         """True while no more should be read."""
         return self.held > MOST_HELD
 
-    def put(self, sender: str, messages: Iterable[tuple[bytes, bool]], *, lossy: bool = False) -> set[str]:
-        """Take messages, and say which kinds they were.
+    def put(
+        self, sender: str, messages: Iterable[tuple[bytes, bool]], *, lossy: bool = False, stamp: bytes = b""
+    ) -> set[str]:
+        """Take messages, received now unless `stamp` says when, and say which kinds they were.
 
         `lossy` ones (UDP, which cannot be held back) are dropped while too much is held.
         """
         kinds: set[str] = set()
-        folder, stamp = folder_of(sender), _now().encode()
+        folder, stamp = folder_of(sender), stamp or _now().encode()
         shown = folder.replace("-", ":") if ":" in sender and "." not in folder else folder
         for message, cut in messages:
             self.status.received += 1
@@ -186,6 +188,11 @@ class Spool:
             self._streams[key].waiting.append(line)
             self.held += len(line)
         return kinds
+
+    def count_datagram(self, sender: str) -> None:
+        """One datagram of this sender came by way of rsyslog."""
+        if (folder := folder_of(sender)) in self._folders:
+            self.status.sender(folder).udp += 1
 
     def opened(self, sender: str, kind: str, by: int) -> None:
         """One connection more (or less) over which this sender has sent this kind of log."""

@@ -1,18 +1,14 @@
-"""Where bytes come from. `SOURCES` names, for each kind of live feed, the function that reads it."""
+"""Where bytes come from. `SOURCES` names, for each kind of live feed, the module that reads it.
+
+Nothing is imported here: the receiver needs one small module of this package, and starts in a moment.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from . import airflow_api, airflow_db, f5_icontrol, f5_rest, spool
-
-SOURCES: dict[str, Callable[..., Any]] = {
-    "airflow_api": airflow_api.read,
-    "airflow_db": airflow_db.read,
-    "f5_request": spool.follow,
-    "f5_ltm": spool.follow,
-    "f5_audit": spool.follow,
-    "f5_icontrol": f5_icontrol.read,
-    "f5_rest": f5_rest.read,
+SOURCES: dict[str, str] = {
+    "airflow_api": "ingest.sources.airflow_api",
+    "f5_request": "ingest.sources.spool",
+    "f5_ltm": "ingest.sources.spool",
+    "f5_audit": "ingest.sources.spool",
+    "f5_telemetry": "ingest.sources.spool",
 }
