@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from ingest.models import SpoolFile
 from ingest.parsers.f5_header import split_spool
+from ingest.parsers.f5_telemetry import pushed
 
 LINE_BITS = 40
 LONGEST = 16 * 1024
@@ -16,10 +17,14 @@ LOOK_AHEAD = 256 * 1024  # how far behind its request an answer is looked for
 PAIRED_BY = ('ts="', 'client_ip="', 'client_port="')  # what both lines of an airf5/1 pair have alike
 
 
-def read(line_ids: Iterable[int]) -> dict[int, str]:
-    """The device's own lines of these requests, the answer below its request; one whose file is gone is left out."""
+def read(line_ids: Iterable[int], paths: Mapping[int, str] | None = None) -> dict[int, str]:
+    """The device's own lines of these requests, the answer below its request; one whose file is gone is left out.
+
+    `paths`: where each spool file is, for one who knows that already.
+    """
     wanted = sorted(set(line_ids))
-    paths = dict(SpoolFile.objects.filter(pk__in={i >> LINE_BITS for i in wanted}).values_list("id", "path"))
+    if paths is None:
+        paths = dict(SpoolFile.objects.filter(pk__in={i >> LINE_BITS for i in wanted}).values_list("id", "path"))
     out: dict[int, str] = {}
     for line_id in wanted:
         path = paths.get(line_id >> LINE_BITS)
@@ -60,4 +65,6 @@ def _field(text: str, name: str) -> str:
 def _message(line: bytes) -> str:
     text = line.decode("utf-8", "replace").rstrip("\r\n")
     spool = split_spool(text)
-    return spool.message if spool else text
+    message = spool.message if spool else text
+    tag = pushed(message)
+    return tag.message if tag else message
