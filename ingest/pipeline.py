@@ -8,18 +8,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
-from ingest import airflow_feed, icontrol_feed, incidents, judging, leases, ledger, partitions, snapshot_feed, templates
+from ingest import (
+    airflow_feed,
+    icontrol_feed,
+    incidents,
+    judging,
+    leases,
+    ledger,
+    partitions,
+    recount,
+    snapshot_feed,
+    templates,
+)
 from ingest.models import Airflow, Batch, Feed, Slot
 from ingest.sources import spool
 from ingest.sources.http import SourceRefused, SourceUnavailable, back_off_s
 from ingest.store import f5, feeds, requests, rollups, telemetry
 from ingest.store.bind import bind_forgotten
+from ingest.store.fast_lane import Columns
 from ingest.store.feeds import Counts
 
 log = logging.getLogger(__name__)
@@ -29,6 +42,7 @@ REFUSED_FOR = timedelta(minutes=2)
 KEEP_BATCHES = timedelta(days=30)
 KEEP_SLOTS = timedelta(days=2)
 JUDGE_AT_ONCE = 500
+RECOUNT_EVERY = timedelta(seconds=30)
 
 
 def ingest(feed: Feed, epoch: int) -> int:
@@ -59,8 +73,8 @@ def read_spool(feed: Feed, epoch: int, seconds: float = TURN_S, *, final: bool =
     """Store the new lines of a spool feed, chunk by chunk, until there are none or the turn is over."""
     began, read = time.monotonic(), 0
     globs = feeds.spool_globs(feed)
-    for chunk in spool.follow(globs, feeds.known_files(feed), final=final):
-        read += _store_chunk(feed, epoch, chunk)
+    for chunk, columns in _ahead(feed, spool.follow(globs, feeds.known_files(feed), final=final)):
+        read += _store_chunk(feed, epoch, chunk, columns)
         if time.monotonic() - began > seconds:
             return read
     if not feed.capture:
@@ -69,13 +83,32 @@ def read_spool(feed: Feed, epoch: int, seconds: float = TURN_S, *, final: bool =
     return read
 
 
-def _store_chunk(feed: Feed, epoch: int, chunk: spool.Chunk) -> int:
+def _ahead(feed: Feed, chunks: Iterator[spool.Chunk]) -> Iterator[tuple[spool.Chunk, Columns | None]]:
+    """Each chunk with its columns: a thread reads and looks at the next one while this one is being stored."""
+    device, template = feed.device, templates.of(feed.config)
+
+    def following() -> tuple[spool.Chunk, Columns | None] | None:
+        chunk = next(chunks, None)
+        if chunk is None:
+            return None
+        is_request_log = feed.kind == Feed.Kind.F5_REQUEST and device is not None
+        return chunk, requests.look(device, chunk.lines, template) if is_request_log else None
+
+    with ThreadPoolExecutor(1) as pool:
+        found = following()
+        while found is not None:
+            coming = pool.submit(following)
+            yield found
+            found = coming.result()
+
+
+def _store_chunk(feed: Feed, epoch: int, chunk: spool.Chunk, columns: Columns | None = None) -> int:
     began, now = time.monotonic(), timezone.now()
     with transaction.atomic():
         file_id = feeds.file_id(feed, chunk.file)
         known = {"state": Feed.State.OK, "failures": 0, "position_lag": chunk.unread}
         if chunk.lines:
-            counts = store_lines(feed, file_id, chunk.lines, now)
+            counts = store_lines(feed, file_id, chunk.lines, now, columns)
             last = feeds.as_line(file_id, *chunk.lines[-1], now).received_at
             span = (chunk.start, chunk.file.offset)
             batch = feeds.save_batch(feed, counts, now, time.monotonic() - began, chunk.file.path, span)
@@ -90,11 +123,13 @@ def _store_chunk(feed: Feed, epoch: int, chunk: spool.Chunk) -> int:
     return len(chunk.lines)
 
 
-def store_lines(feed: Feed, file_id: int, found: Sequence[tuple[int, bytes]], now: datetime) -> Counts:
+def store_lines(
+    feed: Feed, file_id: int, found: Sequence[tuple[int, bytes]], now: datetime, columns: Columns | None = None
+) -> Counts:
     """Store (byte offset, line) pairs of one spool file; what became of them."""
     if feed.kind == Feed.Kind.F5_REQUEST:
         assert feed.device is not None
-        return requests.save_lines(feed, feed.device, file_id, found, templates.of(feed.config))
+        return requests.save_lines(feed, feed.device, file_id, found, templates.of(feed.config), columns)
     if feed.kind == Feed.Kind.F5_TELEMETRY:
         return telemetry.save_lines(feed, file_id, found, now, *_allowed(feed, now))
     lines = [feeds.as_line(file_id, offset, raw, now) for offset, raw in found]
@@ -169,6 +204,8 @@ def correlate(now: datetime, limit: int = JUDGE_AT_ONCE) -> int:
             requests.expire_halves(feed, feed.complete_to)
     for airflow in Airflow.objects.filter(tries__judge=True, tries__ti_id=None).distinct():
         bind_forgotten(airflow)
+    if leases.claim_slot("recount", now, RECOUNT_EVERY):
+        recount.update(now)
     judged = judging.judge_pending(now, limit)
     incidents.update_all(now)
     return judged

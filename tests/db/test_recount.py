@@ -1,0 +1,162 @@
+"""What the other side counts itself against what is stored: F5's totals, and the numbers of Airflow's event log."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from ingest import ledger, recount
+from ingest.models import CounterSample, Device, Endpoint, Feed, Gap, Recount, RequestHalf, SpoolFile
+from tests import world
+
+Kind = Gap.Kind
+NOW = timezone.now().replace(second=0, microsecond=0)
+VS, POOL = "/Common/vs_orders", "/Common/pool_orders"
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def feed(db: None) -> Feed:
+    """A device whose request log is read up to now, and one virtual server that logs."""
+    endpoint = world.a_route()
+    world.a_minute(endpoint, ago(600), [1])
+    feed = world.a_feed(
+        "lb1/request",
+        device=Device.objects.get(),
+        complete_from=ago(9000),
+        complete_to=ago(5),
+        cursor={"looked_at": NOW.isoformat()},
+    )
+    SpoolFile.objects.create(pk=77, feed=feed, path="/x", fingerprint="x")
+    return feed
+
+
+def sample(seconds_ago: float, requests: int | None, **changes: Any) -> CounterSample:
+    counts = {"virtuals": {VS: [requests, 1], "/Common/vs_other": [99, 99]}, "pools": {POOL: [requests, 1]}}
+    return CounterSample.objects.create(device=Device.objects.get(), at=ago(seconds_ago), **{**counts, **changes})
+
+
+def requests(count: int, seconds_ago: float, **changes: Any) -> None:
+    endpoint = Endpoint.objects.get()
+    for number in range(count):
+        line_id = 77 << 40 | int(seconds_ago * 1000) + number
+        world.a_request(endpoint, ago(seconds_ago), **{"line_id": line_id, **changes})
+
+
+def recounts() -> list[tuple[int, int, int]]:
+    return list(Recount.objects.order_by("start").values_list("counted", "stored", "slack"))
+
+
+def test_a_log_that_holds_all_that_was_counted_has_no_gap(feed: Feed) -> None:
+    sample(130, 1000)
+    sample(70, 1030)
+    requests(29, 100)
+    requests(1, 71)  # at the end of the interval
+    assert recount.update(NOW) == 1 and recounts() == [(30, 30, 2)]
+    assert not Gap.objects.exists() and CounterSample.objects.count() == 1
+    assert recount.update(NOW) == 0
+
+
+def test_fewer_lines_than_were_counted_are_a_gap_with_its_number(feed: Feed) -> None:
+    for seconds, total in ((190, 1000), (130, 1030), (70, 1060), (10, 1061)):
+        sample(seconds, total)
+    requests(30, 160)
+    requests(12, 100)
+    recount.update(NOW)
+    gap = Gap.objects.get()
+    assert (gap.kind, gap.start, gap.end, gap.missing, gap.expected) == (Kind.COUNTED, ago(130), ago(70), 18, 30)
+    assert not ledger.weight(gap)
+    sample(0, 1100)
+    Feed.objects.filter(pk=feed.pk).update(cursor={"looked_at": ago(-30).isoformat()})
+    recount.update(ago(-30))
+    assert list(Gap.objects.order_by("start").values_list("start", "end", "missing")) == [
+        (ago(130), ago(70), 18),
+        (ago(10), ago(0), 39),
+    ]
+
+
+def test_a_difference_that_goes_on_is_one_gap(feed: Feed) -> None:
+    for seconds, total in ((190, 0), (130, 50), (70, 100)):
+        sample(seconds, total)
+    recount.update(NOW)
+    gap = Gap.objects.get()
+    assert (gap.start, gap.end, gap.missing, gap.expected) == (ago(190), ago(70), 100, 100)
+
+
+def test_counters_that_did_not_move_disprove_a_silence(feed: Feed) -> None:
+    ledger.open_gap(feed, Kind.SILENT, ago(400), "silent")
+    sample(130, 1000)
+    sample(70, 1000)
+    recount.update(NOW)
+    assert list(Gap.objects.order_by("start").values_list("start", "end")) == [(ago(400), ago(130)), (ago(70), None)]
+    assert ledger.quiet_to(feed) == ago(70)
+
+
+def test_nothing_is_said_before_the_log_of_that_time_is_read(feed: Feed) -> None:
+    Feed.objects.filter(pk=feed.pk).update(cursor={"looked_at": ago(65).isoformat()})
+    sample(130, 1000)
+    sample(70, 1030)
+    assert recount.update(NOW) == 0 and CounterSample.objects.count() == 2
+
+
+def test_a_reset_a_long_break_and_a_server_that_does_not_log_say_nothing(feed: Feed) -> None:
+    sample(9000, 10)
+    sample(130, 1000)  # more than an hour later
+    sample(100, 3)  # reset
+    assert recount.update(NOW) == 0
+    Endpoint.objects.update(logs_requests=False)
+    sample(70, 33)
+    assert recount.update(NOW) == 0 and not Gap.objects.exists()
+
+
+def test_halves_count_lines_of_another_feed_do_not_and_the_clock_is_corrected(feed: Feed) -> None:
+    Device.objects.update(skew_us=-50_000_000, skew_error_us=500_000)
+    sample(130, 0)
+    sample(70, 8)
+    requests(4, 150)  # 100 seconds ago by our clock
+    requests(3, 151, line_id=5)
+    RequestHalf.objects.create(
+        feed=feed, line_id=1, ts=ago(140), received_at=ago(90), endpoint=Endpoint.objects.get(), line=[], raw=""
+    )
+    recount.update(NOW)
+    assert recounts() == [(8, 5, 1)]
+
+
+def test_where_virtual_servers_tell_no_requests_the_members_do(feed: Feed) -> None:
+    member = world.models.Member.objects.first()
+    assert member is not None
+    sample(130, 0, virtuals={VS: [None, 5]})
+    sample(70, 6, virtuals={VS: [None, 9]})
+    requests(5, 100, member_id=member.pk)
+    requests(1, 101)  # no member was chosen
+    recount.update(NOW)
+    assert recounts() == [(6, 5, 1)] and Recount.objects.get().by == recount.POOLS
+
+
+def test_numbers_of_the_event_log_that_are_missing(db: None) -> None:
+    hour = NOW.replace(minute=0) - timedelta(hours=3)
+    feed = world.a_feed("prod", "airflow_api", airflow=world.an_airflow(), complete_from=hour, complete_to=NOW)
+    numbers = {10: -5, 11: 65, 12: 66, 15: 70, 16: 130, 17: 131}
+    for number, minutes in numbers.items():
+        world.an_action(hour + timedelta(minutes=minutes), layer="airflow", source="prod", external_id=str(number))
+    world.an_action(hour + timedelta(minutes=69), layer="airflow", source="other", external_id="13")
+    assert recount.update(NOW) == 2
+    assert recounts() == [(5, 3, 0), (2, 2, 0)]
+    gap = Gap.objects.get()
+    assert (gap.feed, gap.kind, gap.missing, gap.start) == (feed, Kind.SEQUENCE, 2, hour + timedelta(hours=1))
+    assert recount.update(NOW) == 0
+
+
+def test_an_event_log_that_may_not_be_read_is_not_counted(db: None) -> None:
+    hour = NOW - timedelta(hours=5)
+    refusals = [{"endpoint": "/eventLogs", "sentence": "no"}]
+    world.a_feed(
+        "prod", "airflow_api", airflow=world.an_airflow(), complete_from=hour, complete_to=NOW, refusals=refusals
+    )
+    assert recount.update(NOW) == 0 and not Recount.objects.exists()
