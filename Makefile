@@ -3,11 +3,11 @@
 SHELL = /bin/sh
 PY = .venv/bin/python
 PINS = requirements.txt requirements-dev.txt
-PURE = ingest/records.py ingest/capture.py ingest/intervals.py ingest/usual.py ingest/parsers ingest/rules dashboards/filters.py dashboards/charts.py \
+PURE = ingest/records.py ingest/device_records.py ingest/device_findings.py ingest/f5config ingest/capture.py ingest/intervals.py ingest/usual.py ingest/parsers ingest/rules dashboards/filters.py dashboards/charts.py \
        dashboards/timeline.py airf5/env.py airf5/sql.py airf5/embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast lint bench fuzz vendor requirements browser clean
+.PHONY: help setup demo test fast lint bench fuzz vendor requirements browser rsyslog clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -19,7 +19,7 @@ demo:  ## start everything on recorded data and show the page
 	@PYTHON='$(PYTHON)' sh tools/setup.sh requirements.txt
 	@$(PY) manage.py demo
 
-test: setup browser  ## run every test: unit, database, web
+test: setup browser rsyslog  ## run every test: unit, database, web
 	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 fast: setup  ## run the unit tests only
@@ -46,6 +46,9 @@ requirements:  ## pin requirements*.in again, with hashes
 
 browser:  ## install Chromium for the browser tests, where that is possible
 	@sh tools/browser.sh
+
+rsyslog:  ## install rsyslogd for the tests of its configuration, where that is possible
+	@sh tools/rsyslog.sh
 
 clean:  ## remove .venv, caches and collected static files; the data in .airf5 stays
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks staticfiles

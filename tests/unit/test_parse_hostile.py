@@ -65,8 +65,8 @@ def test_no_document_makes_a_parser_raise(document: object) -> None:
     f5_icontrol.parse_pool_members_stats({"entries": document})
     f5_icontrol.parse_virtuals({"items": [document]})
     f5_icontrol.parse_clock(document)
-    for parse in (f5_config.parse_policies, f5_config.parse_rules, f5_config.parse_request_logs, f5_config.parse_users):
-        parse({"items": [document]})
+    for of_items in (f5_config.parse_policies, f5_config.parse_rules, f5_config.parse_request_logs):
+        of_items({"items": [document]})
     f5_telemetry.parse({"pools": {"p": {"members": document}}, "telemetryEventCategory": "systemInfo"}, NEAR)
     f5_telemetry.parse({"telemetryEventCategory": "LTM", "event_source": "request_logging", "http_uri": document}, NEAR)
 
