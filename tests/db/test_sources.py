@@ -91,6 +91,10 @@ def test_check_changes_nothing(sources: Any) -> None:
         (AIRFLOW | {"name": "b", "token": "s3cret"}, r"\(airflow b\): token must be env:NAME or file:/path"),
         ({"kind": "airflow", "name": "b", "url": "https://x.example"}, r"token is missing"),
         (AIRFLOW | {"name": "b", "poll_seconds": "10"}, r"poll_seconds \"10\" must be a number"),
+        (AIRFLOW | {"name": "b", "api": "v3"}, r'api "v3" must be auto, v1 or v2'),
+        (AIRFLOW | {"name": "b", "auth": "kerberos"}, r"auth \"kerberos\" must be basic, token or bearer"),
+        (AIRFLOW | {"name": "b", "auth": "basic"}, r"username with its password is missing: auth basic needs both"),
+        (AIRFLOW | {"name": "b", "database": "postgresql://u:s3cret@h/a"}, r"\(airflow b\): database must be env:NAME"),
         (AIRFLOW | {"name": "b", "pol": 1}, r"there is no field pol; known are kind, name, url"),
         ({"kind": "device", "name": "d"}, r"Entry 2 \(device d\): sender or spool is needed"),
         (DEVICE | {"sender": "bigip"}, r'sender "bigip" must be an IP address'),
@@ -223,3 +227,23 @@ def test_what_is_wrong_with_an_icontrol_rest(sources: Any, fields: dict[str, Any
     with pytest.raises(CommandError, match=says) as caught:
         sources(DEVICE | fields)
     assert "hunter2" not in str(caught.value)
+
+
+def test_an_airflow_can_be_read_by_rest_from_its_database_or_both(sources: Any) -> None:
+    told = sources(
+        AIRFLOW | {"database": "env:DB", "api": "v1", "auth": "bearer"},
+        {"kind": "airflow", "name": "tables", "database": "file:/run/secrets/db", "poll_seconds": 60},
+    )
+    assert "prod/database: created" in told and "tables/database: created" in told
+    by_rest = Feed.objects.get(name="prod")
+    assert (by_rest.config["api"], by_rest.config["auth"], by_rest.config["tries_from"]) == ("v1", "bearer", "database")
+    assert Airflow.objects.get(name="prod").feeds.count() == 2
+    (alone,) = Airflow.objects.get(name="tables").feeds.all()
+    assert (alone.kind, alone.config) == ("airflow_db", {"database": "file:/run/secrets/db", "poll_s": 60})
+    assert Airflow.objects.get(name="prod").url == AIRFLOW["url"]
+    assert "prod/database: unchanged" in sources(AIRFLOW | {"database": "env:DB", "api": "v1", "auth": "bearer"})
+
+
+def test_an_airflow_without_url_and_database_is_refused(sources: Any) -> None:
+    with pytest.raises(CommandError, match="url is missing, and so is database"):
+        sources({"kind": "airflow", "name": "b"})

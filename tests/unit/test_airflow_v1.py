@@ -370,6 +370,13 @@ def test_an_event_log_that_is_too_long_to_read_backwards_is_said(monkeypatch):
     )
 
 
+def test_where_the_database_is_read_rest_is_asked_for_the_rest_alone():
+    airflow = Airflow2(rows=[a_row(1, NOW)])
+    pages = airflow.pull(source=replace(SOURCE, tries_elsewhere=True))
+    assert not airflow.asked(TASK_INSTANCES) and not airflow.asked(DAG_RUNS) and not airflow.asked("/eventLogs")
+    assert airflow.asked("/pools") and pages[-1].complete_to == NOW - airflow_api.SETTLE
+
+
 # --- tries ----------------------------------------------------------------------------------------------------------
 
 
