@@ -4,7 +4,7 @@ COPY requirements.txt /tmp/
 RUN python -m venv /opt/airf5 \
  && /opt/airf5/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r /tmp/requirements.txt
 
-FROM python:3.13-slim
+FROM python:3.13-slim AS airf5
 LABEL org.opencontainers.image.title="airf5" \
       org.opencontainers.image.description="Airflow tries joined with F5 BIG-IP logs"
 RUN apt-get update \
@@ -22,3 +22,17 @@ USER airf5
 EXPOSE 8800 5514 5514/udp
 ENTRYPOINT ["tini", "--"]
 CMD ["gunicorn", "airf5.wsgi"]
+
+# The receiver by rsyslog: `docker compose --profile rsyslog` builds this one.
+FROM airf5 AS rsyslog
+USER root
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends rsyslog rsyslog-relp rsyslog-gnutls \
+ && rm -rf /var/lib/apt/lists/* \
+ && install -d -o airf5 -g airf5 /var/spool/rsyslog /etc/airf5
+USER airf5
+EXPOSE 5514 5514/udp 5515 6514 2514
+CMD ["rsyslogd", "-n", "-f", "/srv/airf5/integrations/rsyslog/airf5.conf", "-i", "/tmp/rsyslogd.pid"]
+
+# What is built when nothing is named
+FROM airf5

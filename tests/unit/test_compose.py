@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,16 @@ from django.core.management import get_commands
 ROOT = Path(__file__).resolve().parent.parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {name: service for name, service in SERVICES.items() if "build" in service}
+OURS = {name: service for name, service in SERVICES.items() if service.get("build") == "."}
+RSYSLOG = SERVICES["rsyslog"]
+INTEGRATION = ROOT / "integrations" / "rsyslog"
 VARIABLES = set(re.findall(r"^([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text("utf-8"), re.M))
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 
 
 def test_every_role_is_there() -> None:
     assert set(OURS) == {"migrate", "web", "worker", "beat", "receiver"}
-    assert set(SERVICES) - set(OURS) == {"postgres", "redis"}
+    assert set(SERVICES) - set(OURS) == {"postgres", "redis", "rsyslog"}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -46,9 +49,9 @@ def test_its_variables_are_documented(name: str) -> None:
     assert set(OURS[name]["environment"]) <= VARIABLES
 
 
-@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("name", [*OURS, "rsyslog"])
 def test_it_runs_with_no_more_rights_than_it_needs(name: str) -> None:
-    service = OURS[name]
+    service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert "no-new-privileges:true" in service["security_opt"]
@@ -83,9 +86,8 @@ def test_the_folders_of_the_image_are_the_mounted_ones() -> None:
 
 def test_ports_are_the_ones_the_settings_default_to() -> None:
     defaults = dict(re.findall(r"^(AIRF5_\w*PORT)=(\d+)", (ROOT / ".env.example").read_text("utf-8"), re.M))
-    exposed = re.search(r"^EXPOSE (.+)$", DOCKERFILE, re.M)
-    assert exposed
-    assert exposed[1].split() == [
+    exposed = re.findall(r"^EXPOSE (.+)$", DOCKERFILE, re.M)
+    assert exposed[0].split() == [
         defaults["AIRF5_PORT"],
         defaults["AIRF5_SYSLOG_PORT"],
         f"{defaults['AIRF5_SYSLOG_PORT']}/udp",
@@ -118,3 +120,56 @@ def test_the_example_of_the_sources_fits_the_services() -> None:
         assert set(service["environment"]) <= VARIABLES
         assert set(service["secrets"]) <= set(more["secrets"])
         assert [volume.split(":")[1] for volume in service["volumes"]] == [service["environment"]["AIRF5_SOURCES_FILE"]]
+
+
+def stage(name: str) -> str:
+    """The lines of one stage of the Dockerfile; "" is the last one, which is built when nothing is named."""
+    stages = re.split(r"^(?=FROM )", DOCKERFILE, flags=re.M)[1:]
+    return next(text for text in stages if text.partition("\n")[0].endswith(f" AS {name}")) if name else stages[-1]
+
+
+def test_rsyslog_is_a_stage_of_the_same_image_and_stays_a_user() -> None:
+    assert RSYSLOG["build"] == {"context": ".", "target": "rsyslog"}
+    lines = stage("rsyslog").splitlines()
+    assert lines[0] == "FROM airf5 AS rsyslog"
+    assert [line for line in lines if line.startswith("USER ")] == ["USER root", "USER airf5"]
+    assert lines.index("USER airf5") > next(n for n, line in enumerate(lines) if line.startswith("RUN "))
+    assert stage("").splitlines() == ["FROM airf5"]
+    assert {"rsyslog-relp", "rsyslog-gnutls"} <= set(stage("rsyslog").split())
+
+
+def test_rsyslog_finds_what_its_configuration_asks_for() -> None:
+    asked = set(re.findall(r"`echo \$(\w+)`", "".join(path.read_text("utf-8") for path in INTEGRATION.glob("*.conf"))))
+    assert asked == set(RSYSLOG["environment"]) - {"TZ"} and RSYSLOG["environment"]["TZ"] == "UTC"
+    command = json.loads(re.findall(r"^CMD (.+)$", stage("rsyslog"), re.M)[-1])
+    for place in (command[command.index("-f") + 1], RSYSLOG["environment"]["AIRF5_RSYSLOG_WRITE"].split()[1]):
+        assert (ROOT / Path(place).relative_to("/srv/airf5")).is_file()
+
+
+def test_rsyslog_writes_where_the_workers_read_and_queues_where_it_may() -> None:
+    targets = dict(reversed(volume.split(":")) for volume in RSYSLOG["volumes"])
+    _, _, spool, port, queue = RSYSLOG["environment"]["AIRF5_RSYSLOG_WRITE"].split()
+    assert targets[spool] == "spool" and f"spool:{spool}" in OURS["worker"]["volumes"]
+    assert targets[queue] == "rsyslog" and queue == RSYSLOG["environment"]["AIRF5_RSYSLOG_QUEUE"]
+    assert f"-g airf5 {queue}" in stage("rsyslog")
+    assert port == RSYSLOG["environment"]["AIRF5_SYSLOG_PORT"]
+
+
+def test_rsyslog_publishes_the_ports_it_listens_on_and_takes_the_place_of_the_receiver() -> None:
+    listening = {value for key, value in RSYSLOG["environment"].items() if key.endswith("_PORT")}
+    assert {port.rpartition(":")[2].removesuffix("/udp") for port in RSYSLOG["ports"]} == listening
+    assert set(re.findall(r"^EXPOSE (.+)$", stage("rsyslog"), re.M)[0].split()) == {
+        port.rpartition(":")[2] for port in RSYSLOG["ports"]
+    }
+    assert set(OURS["receiver"]["ports"]) <= set(RSYSLOG["ports"]) and RSYSLOG["profiles"] == ["rsyslog"]
+
+
+def test_the_example_of_tls_fits_the_service() -> None:
+    example = re.search(r"```yaml\n(.*?)```", (INTEGRATION / "README.md").read_text("utf-8"), re.S)
+    assert example
+    more = yaml.safe_load(example[1])
+    (service,) = more["services"].values()
+    assert set(more["services"]) == {"rsyslog"} and set(service["environment"]) <= set(RSYSLOG["environment"])
+    assert set(service["secrets"]) == set(more["secrets"])
+    for key in ("AIRF5_TLS_CERT", "AIRF5_TLS_KEY", "AIRF5_TLS_CA"):
+        assert RSYSLOG["environment"][key].removeprefix("/run/secrets/") in service["secrets"]
