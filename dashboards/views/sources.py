@@ -44,6 +44,7 @@ def sources(request: HttpRequest, asked: Filter) -> HttpResponse:
         "batches": query.batches(batches, who),
         "groups": query.reject_groups([row.id for row in found.rows], asked.start),
         "may_replay": who.role in PERMISSIONS["replay_rejects"],
+        "may_set_up": who.role in PERMISSIONS["sources"],
         **_ask(now),
     }
     return page_or_part(request, "sources", asked, context)

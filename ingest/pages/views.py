@@ -57,7 +57,7 @@ def index(request: HttpRequest) -> HttpResponse:
 @administrators_only
 def source_list(request: HttpRequest) -> HttpResponse:
     rows = [_row(kind, owner) for kind in KINDS for owner in source_setup.owners(kind)]
-    return render(request, "settings/sources.html", {"rows": rows, "nav": "settings"})
+    return render(request, "settings/sources.html", {"rows": rows, "nav": "sources"})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -104,7 +104,7 @@ def examine(request: HttpRequest) -> HttpResponse:
     context = {
         "check": _shown(Check.objects.filter(kind=Check.Kind.DOCTOR).order_by("-asked_at", "-pk").first()),
         "loop": _shown(Check.objects.filter(kind=Check.Kind.LOOP_BACK).order_by("-asked_at", "-pk").first()),
-        "airflows": airflows, "refused": refused, "through": request.POST.get("through", ""), "nav": "settings",
+        "airflows": airflows, "refused": refused, "through": request.POST.get("through", ""), "nav": "sources",
     }  # fmt: skip
     return render(request, "settings/doctor.html", context, status=400 if refused else 200)
 
@@ -154,7 +154,7 @@ def _form(request: HttpRequest, kind: str, owner: Owner | None) -> HttpResponse:
     typed_again = request.POST if refused else None
     shown = forms.inputs(fields, entry, typed=typed_again, wrong=wrong, is_new=owner is None)
     context = {
-        "kind": kind, "owner": owner, "inputs": shown, "refused": refused, "nav": "settings",
+        "kind": kind, "owner": owner, "inputs": shown, "refused": refused, "nav": "sources",
         "title": owner.name if owner else f"A new {'Airflow' if kind == 'airflow' else 'device'}",
     }  # fmt: skip
     if owner is not None:

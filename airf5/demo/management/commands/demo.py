@@ -16,7 +16,7 @@ from urllib.request import urlopen
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from airf5 import embedded
+from airf5 import embedded, keyring
 from airf5.demo import laps, steps
 from airf5.demo.supervisor import Supervisor
 
@@ -50,6 +50,7 @@ class Command(BaseCommand):
         password = steps.kept_secret(where.home / "demo" / "password")
         airflow_password = steps.kept_secret(where.airflow_password)
         with self.step("Making the user and the sources"):
+            keyring.load(make=True)
             steps.make_user(password)
             steps.register_sources(where)
             laps.begin(where.home, datetime.now(UTC))
