@@ -72,7 +72,9 @@ def read(feed: Feed, epoch: int, *, connect: Connect = Session, now: datetime | 
                 after.calls - before.calls, after.logins - before.logins, after.bytes - before.bytes,
                 after.seconds - before.seconds,
             )  # fmt: skip
-            pull.footprint["token_since"] = session.token_since.isoformat() if session.token_since else None
+            since = session.token_since
+            pull.footprint["token_since"] = since.isoformat() if since else None
+            pull.footprint["token_age_s"] = round((session.now() - since).total_seconds(), 1) if since else None
         _raise_failure(pull)
     finally:
         _account(pull)

@@ -85,7 +85,7 @@ class Footprint:
     calls: int
     logins: int
     since: str
-    token_since: str
+    token_age_s: float | None
     back_off: float
 
 
@@ -99,6 +99,7 @@ class DeviceRow:
     sync: str
     sync_color: str
     units: tuple[str, ...]
+    groups: tuple[str, ...]  # device groups of the BIG-IPs themselves
     syslog: tuple[str, ...]
     told_at: datetime
     certificates: tuple[CertificateRow, ...]
@@ -129,6 +130,7 @@ def _device(one: Any, feed: Any, now: datetime) -> DeviceRow:
         id=one.id, name=one.name, device_group=one.group.name, version=one.version, failover=one.failover,
         sync=str(sync.get("status", "")), sync_color=str(sync.get("color", "")),
         units=tuple(f"{unit['hostname']} {unit['failover']}".strip() for unit in one.about.get("units") or []),
+        groups=tuple(f"{group['name']} ({group['kind']})" for group in one.about.get("groups") or []),
         syslog=tuple(f"{host}:{port}" for _, host, port in (told.servers if told else ())), told_at=one.told_at,
         certificates=tuple(certificates), users=tuple(_user(row) for row in one.users.order_by("name")),
         monitors=one.monitors.count(), findings=_findings(of_syslog(told)),
@@ -160,7 +162,7 @@ def _footprint(told: dict[str, Any]) -> Footprint:
     return Footprint(
         per_minute=int(told.get("per_minute", 0)), budget=int(told.get("budget", 0)), mean_s=told.get("mean_s"),
         bytes=int(told.get("bytes", 0)), calls=int(told.get("calls", 0)), logins=int(told.get("logins", 0)),
-        since=str(told.get("since") or ""), token_since=str(told.get("token_since") or ""),
+        since=str(told.get("since") or ""), token_age_s=told.get("token_age_s"),
         back_off=float(told.get("back_off", 1.0)),
     )  # fmt: skip
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -327,6 +330,73 @@ def test_findings_of_a_stored_device(world: World) -> None:
         "/Common/vs_orders": ["no_member"],
         "/Common/vs_reports": ["no_request_log"],
     }
+
+
+def test_a_misroute_can_name_the_policy_or_rule_that_chose(world: World) -> None:
+    world.pull()
+    orders = Endpoint.objects.get(name="/Common/vs_orders")
+    found = devices.choosers(orders, "/Common/pool_reports")
+    assert [(name, choice.rule, choice.target) for name, choice in found] == [
+        ("/Common/orders_by_tenant", "HTTP_REQUEST", "/Common/pool_reports"),
+        ("/Common/orders_by_tenant", "LB_FAILED", "/Common/pool_reports"),
+        ("/Common/orders_paths", "reports", "/Common/pool_reports"),
+        ("/Common/orders_by_tenant", "HTTP_REQUEST", ""),
+    ]
+    assert devices.choosers(Endpoint.objects.get(name="/Common/vs_reports"), "/Common/pool_reports") == []
+
+
+@pytest.fixture
+def served(world: World) -> Iterator[str]:
+    """The recorded device behind a real socket; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            request = httpx.Request(self.command, f"http://b{self.path}", headers=dict(self.headers), content=body)
+            found = world.device._handle(request)
+            self.send_response(found.status_code)
+            self.send_header("Content-Type", "application/json; charset=UTF-8")
+            self.send_header("Content-Length", str(len(found.content)))
+            self.end_headers()
+            self.wfile.write(found.content)
+
+        do_GET = do_POST = do_DELETE = answer
+
+        def log_message(self, *args: object) -> None:
+            """Nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_pipeline_reads_a_device_over_a_real_socket(world: World, served: str) -> None:
+    known = {**world.feed.config, "base_url": f"{served}/mgmt/tm"}
+    Feed.objects.update(config=known)
+    assert _turn(world) == 0 and "127.0.0.1" in Feed.objects.get().message  # loopback is called where it is allowed
+    Feed.objects.update(config={**known, "allow": ["127.0.0.1/32"]}, next_at=None)
+    assert _turn(world) > 40
+    feed = Feed.objects.get()
+    assert (feed.state, feed.message, feed.refusals) == (Feed.State.OK, "", [])
+    assert feed.footprint["mean_s"] > 0 and feed.footprint["token_age_s"] is not None
+    assert world.device.most_at_once <= 2
+    icontrol_feed.close_all()
+    assert world.device.tokens == set()
+
+
+def _turn(world: World) -> int:
+    epoch = leases.take(world.feed.pk, "test")
+    assert epoch is not None
+    try:
+        return pipeline.ingest(Feed.objects.select_related("device").get(), epoch)
+    finally:
+        leases.release(world.feed.pk, epoch)
 
 
 def config_of(*arguments: str) -> tuple[str, str]:
