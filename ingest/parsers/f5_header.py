@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from ingest.parsers import times
@@ -75,6 +76,7 @@ def split_spool(line: str) -> Spool | None:
     return Spool(received, sender, message)
 
 
+@lru_cache(maxsize=1024)
 def _is_address(text: str) -> bool:
     if not text or len(text) > 45:
         return False

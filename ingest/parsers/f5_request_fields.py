@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from ingest.parsers import times
 from ingest.records import RequestLine
@@ -84,11 +85,12 @@ def elapsed_us(ms: str, us: str) -> int | None:
 
 def first(values: Mapping[str, str], names: tuple[str, ...]) -> str:
     for name in names:
-        if values.get(name):
-            return values[name]
+        if found := values.get(name):
+            return found
     return ""
 
 
+@lru_cache(maxsize=4096)  # a template has the same keys on every line
 def normal(key: str) -> str:
     return key.lower().replace("-", "_")
 

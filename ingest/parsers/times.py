@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 MONTHS = {
     m: i for i, m in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)
@@ -69,7 +70,8 @@ def nearest_year(
 
     A line that was received more than a month "before" it was written is an old line, read late.
     """
-    years = range(max(1, near.year - 8), min(9999, near.year + 2))  # 8: 29 February has no year in between
+    back = 8 if (month, day) == (2, 29) else 1  # 29 February may have no year in between
+    years = range(max(1, near.year - back), min(9999, near.year + 2))
     found = [at for at in (build(year, month, day, clock, offset) for year in years) if at and at <= near + _AHEAD]
     return min(found, key=lambda at: abs(at - near), default=None)
 
@@ -182,6 +184,7 @@ def ctime(text: str, offset: timedelta = NO_OFFSET) -> datetime | None:
     return build(int(year), MONTHS.get(name.lower(), 0), int(day), (hour, minute, second, fraction), offset)
 
 
+@lru_cache(maxsize=4096)  # one second has many lines
 def any_time(text: str, offset: timedelta = NO_OFFSET) -> datetime | None:
     """A time field of an event: $DATE_HTTP, ISO, NCSA, ctime or epoch seconds, ms or us; else None."""
     text = text.strip()
