@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from ingest import (
     airflow_feed,
+    clocks,
     icontrol_feed,
     incidents,
     judging,
@@ -115,6 +116,7 @@ def _store_chunk(feed: Feed, epoch: int, chunk: spool.Chunk, columns: Columns | 
             if not feed.capture:
                 ledger.heard(feed, chunk.lines, now)
                 ledger.note_rejects(feed, batch, counts.rejects)
+                clocks.heard(feed, counts.newest_at, last)
             known |= _progress(feed, counts, last, now)
         feeds.save_file(feed, chunk.file)
         if feed.capture:  # it is told from outside how far a capture goes, and when it is closed
@@ -205,6 +207,7 @@ def correlate(now: datetime, limit: int = JUDGE_AT_ONCE) -> int:
     for airflow in Airflow.objects.filter(tries__judge=True, tries__ti_id=None).distinct():
         bind_forgotten(airflow)
     if leases.claim_slot("recount", now, RECOUNT_EVERY):
+        clocks.update(now)
         recount.update(now)
     judged = judging.judge_pending(now, limit)
     incidents.update_all(now)

@@ -20,6 +20,7 @@ PURE = (
     "ingest.f5config",
     "ingest.capture",
     "ingest.intervals",
+    "ingest.skew",
     "ingest.usual",
     "ingest.parsers",
     "ingest.rules",

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from ingest.records import Link, Outcome, TaskLog
 from ingest.rules.facts import Candidate, Request
+from ingest.skew import NONE, Skew
 
 SLACK = timedelta(seconds=0.5)  # clocks of worker and device, as far as they are not corrected
+Moments = tuple[datetime, datetime]
+
+
+def by_device(span: Moments, skew: Skew) -> Moments:
+    """A time of a worker as the device's clock shows it, as much wider as that is uncertain."""
+    return span[0] + skew.shift - max(SLACK, skew.error), span[1] + skew.shift + skew.error
 
 
 @dataclass(slots=True)
@@ -34,6 +41,7 @@ class Caller:
     seconds: float | None = None  # for a slow try: its own time
     clients: frozenset[str] = frozenset()  # addresses its exact requests came from
     fitting: list[Request] = field(default_factory=list)
+    clocks: Mapping[int, Skew] = field(default_factory=dict)  # by endpoint: how far its device is ahead of the worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,11 @@ class User:
     target: str
     lo: datetime
     hi: datetime
+    clocks: Mapping[int, Skew] = field(default_factory=dict)
+
+    def runs_at(self, request: Request) -> bool:
+        ahead = self.clocks.get(request.endpoint_id, NONE).shift
+        return self.lo + ahead <= request.at <= self.hi + ahead
 
 
 def target_of(log: TaskLog | None, rendered_endpoint: str) -> str:
@@ -93,7 +106,7 @@ class Users:
                 (u.dag_id, u.task_id)
                 for target in targets
                 for u in self._by_target.get(target, ())
-                if u.lo <= request.at <= u.hi and same_target(request.uri, target)
+                if u.runs_at(request) and same_target(request.uri, target)
             )
         return self._of[request.line_id]
 
@@ -123,9 +136,8 @@ class Match:
         me, out = (caller.slot[0], caller.slot[2]), []
         for endpoint in caller.endpoints:
             times = self._times.get(endpoint, [])
-            for r in self._by_endpoint.get(endpoint, [])[
-                bisect_left(times, span[0] - SLACK) : bisect_right(times, span[1])
-            ]:
+            lo, hi = by_device(span, caller.clocks.get(endpoint, NONE))
+            for r in self._by_endpoint.get(endpoint, [])[bisect_left(times, lo) : bisect_right(times, hi)]:
                 if path and caller.target and not same_target(r.uri, caller.target):
                     continue
                 if agrees(caller, r) and self.users.of(r) <= {me}:

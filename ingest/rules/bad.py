@@ -48,7 +48,7 @@ def gave_up(request: Request, facts: Facts) -> bool:
     log = facts.log
     if log and log.timed_out and log.timeout_s and request.seconds >= 0.98 * log.timeout_s:
         return True
-    end = facts.attempt.end_at  # what was asked after it was not waited for by the try: somebody ended it while it ran
+    end = facts.attempt.over_at  # what was asked after it was not waited for by the try: somebody ended it while it ran
     return request.at <= end and request.over_at > end + timedelta(seconds=0.5)
 
 
@@ -83,7 +83,7 @@ def own_bad(facts: Facts) -> list[Request]:
 
 def _too_late(request: Request, facts: Facts) -> bool:
     """Asked after the try's end: a process that somebody had ended already; only its report to Airflow belongs there."""
-    return not request.execution and request.at > facts.attempt.end_at + timedelta(seconds=0.5)
+    return not request.execution and request.at > facts.attempt.over_at + timedelta(seconds=0.5)
 
 
 def absorbed(facts: Facts) -> list[Request]:
@@ -113,7 +113,7 @@ def agrees(facts: Facts, request: Request) -> bool:
         return False
     if own_limit(log):
         over = request.over_at
-        return over is None or over > facts.attempt.end_at - timedelta(seconds=0.2)
+        return over is None or over > facts.attempt.over_at - timedelta(seconds=0.2)
     if log.http_status is not None:
         return request.status == log.http_status
     if log.timed_out:

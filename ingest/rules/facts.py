@@ -144,6 +144,12 @@ class Attempt:
     median_s: float | None = None
     samples: int = 0
     siblings: int = 0  # mapped tries of the same run and try number that failed, this one included
+    ahead: timedelta = timedelta(0)  # of the worker's clock, the clock of the devices that its requests crossed
+
+    @property
+    def over_at(self) -> datetime:
+        """Its end by the devices' clock, to compare with their lines."""
+        return self.end_at + self.ahead
 
 
 @dataclass(frozen=True, slots=True)

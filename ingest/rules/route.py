@@ -104,7 +104,7 @@ def idle_timeout(case: Case) -> Finding | None:
     request, cuts = case.request, case.route.cuts
     if request.outcome is not Outcome.UNANSWERED or len(cuts) < 3:
         return None
-    mine = (case.facts.attempt.end_at - request.at).total_seconds()
+    mine = (case.facts.attempt.over_at - request.at).total_seconds()
     same = [c for c in cuts if abs(c - mine) <= 2.0]
     longest = max((r.seconds or 0 for r in case.route.near if r.outcome is Outcome.OK), default=0)
     if mine < 20 or len(same) < 3 or longest > mine:

@@ -96,7 +96,7 @@ def task_error(facts: Facts) -> Finding | None:
         return None
     kind, text = log.exceptions[0]
     swallowed = own_bad(facts)
-    if swallowed and (facts.attempt.end_at - swallowed[-1].at) < timedelta(seconds=5) and not log.own_code:
+    if swallowed and (facts.attempt.over_at - swallowed[-1].at) < timedelta(seconds=5) and not log.own_code:
         return None  # a bad answer just before an error that is nobody's for certain
     confidence = 0.97 if log.own_code and not swallowed else 0.88
     return _own(

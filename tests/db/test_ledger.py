@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from ingest import judging, leases, ledger, pipeline
-from ingest.correlate import lacks
+from ingest.correlate import lacks, world_of
 from ingest.intervals import Span
 from ingest.models import Batch, Feed, FeedHour, Gap, Recount, Reject, Try
 from ingest.sources.http import SourceUnavailable
@@ -217,9 +217,9 @@ def test_a_verdict_does_not_wait_for_what_will_never_come(scene: Scene) -> None:
     airflow = world.an_airflow()
     failed = world.a_try(at=scene.ago(100), state="failed", airflow=airflow)
     Feed.objects.filter(pk=scene.feed.pk).update(complete_from=scene.ago(900), complete_to=scene.ago(400))
-    assert judging.Watermarks(airflow, "").waiting_for(failed, False)
+    assert judging.Watermarks(world_of(airflow, scene.ago(900))).waiting_for(failed, False)
     ledger.open_gap(scene.feed, Kind.SILENT, scene.ago(400), "silent")
-    assert judging.Watermarks(airflow, "").waiting_for(failed, False) == []
+    assert judging.Watermarks(world_of(airflow, scene.ago(900))).waiting_for(failed, False) == []
 
 
 def test_a_window_is_told_what_its_logs_lack(scene: Scene) -> None:

@@ -1,0 +1,153 @@
+"""Clocks of devices and workers: measured where something is known of them, estimated, and handed to joins.
+
+Three ways (models.SkewSample.Method): the device's own clock (asked by iControl REST), times of receipt (a line cannot
+be received before its event), and exact pairs (a try's start by its worker, its /run by the device).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from airf5.sql import load
+from ingest import skew
+from ingest.models import Airflow, Device, Feed, SkewSample
+from ingest.skew import Measured, Skew
+
+WINDOW = timedelta(minutes=10)  # the soonest received line of so long a time is one measurement
+RECENT = timedelta(hours=6)
+PAIRS_KEEP = timedelta(days=7)
+KEEP = timedelta(days=30)
+HOUR = timedelta(hours=1)
+MOST_OFF = timedelta(days=2)  # more than that is no clock: the lines are of another time
+
+Method = SkewSample.Method
+
+
+def heard(feed: Feed, newest: datetime | None, received: datetime) -> None:
+    """The newest event of some lines and when the last of them was received: kept in the feed's cursor, then a sample.
+
+    That is a lower bound of what the soonest line would tell, so it is never too much.
+    """
+    if feed.kind != Feed.Kind.F5_REQUEST or feed.device_id is None or newest is None:
+        return
+    ahead = newest - received
+    if abs(ahead) > MOST_OFF:
+        return
+    start = datetime.fromtimestamp(
+        received.timestamp() // WINDOW.total_seconds() * WINDOW.total_seconds(), received.tzinfo
+    )
+    known = feed.cursor.get("clock") or {}
+    best = ahead.total_seconds() * 1000
+    whole = newest.microsecond == 0
+    count = 1
+    if known.get("from") == start.isoformat():
+        best, whole, count = max(best, known["best_ms"]), whole and known["whole"], known["count"] + 1
+    elif known:
+        _save_receipt(feed.device_id, known)
+    feed.cursor = {
+        **feed.cursor, "clock": {"from": start.isoformat(), "best_ms": best, "whole": whole, "count": count}
+    }  # fmt: skip
+
+
+def _save_receipt(device_id: int, known: dict[str, object]) -> None:
+    measured = skew.of_receipt(float(str(known["best_ms"])), bool(known["whole"]))
+    SkewSample.objects.create(
+        device_id=device_id, at=datetime.fromisoformat(str(known["from"])) + WINDOW, offset_ms=measured.offset,
+        uncertainty_ms=measured.error, method=Method.RECEIPT, samples=int(str(known["count"])),
+    )  # fmt: skip
+
+
+def update(now: datetime) -> None:
+    """Measure the pairs of the hours that are over, and estimate every device's clock anew."""
+    for airflow in Airflow.objects.filter(feeds__capture="", feeds__enabled=True).distinct():
+        _pairs(airflow, now)
+    for device in Device.objects.filter(skew_samples__worker="").distinct():
+        found = SkewSample.objects.filter(device=device, worker="", at__gt=now - RECENT, at__lte=now)
+        both = skew.combined(_measured(found, now))
+        if both is not None:
+            Device.objects.filter(pk=device.pk).update(
+                skew_us=round(both[0] * 1000), skew_error_us=round(both[1] * 1000)
+            )
+    SkewSample.objects.filter(at__lt=now - KEEP).delete()
+    SkewSample.objects.filter(method=Method.PAIRS, at__lt=now - PAIRS_KEEP).delete()
+
+
+def _measured(found: Iterable[SkewSample], now: datetime) -> list[Measured]:
+    return [Measured(s.offset_ms, s.uncertainty_ms, max(0.0, (now - s.at) / HOUR)) for s in found]
+
+
+def _pairs(airflow: Airflow, now: datetime) -> None:
+    """One measurement for each worker and device of the last whole hour, once."""
+    end = now.replace(minute=0, second=0, microsecond=0)
+    if SkewSample.objects.filter(airflow=airflow, method=Method.PAIRS, at__gte=end).exists():
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(load("run_pairs"), {"airflow": airflow.pk, "from": end - HOUR, "to": end})
+        rows = cursor.fetchall()
+    deltas: dict[tuple[int, str], list[float]] = defaultdict(list)
+    for device_id, hostname, delta in rows:
+        deltas[device_id, hostname].append(float(delta))
+    SkewSample.objects.bulk_create(
+        SkewSample(
+            device_id=device_id, airflow=airflow, worker=hostname, at=end, offset_ms=measured.offset,
+            uncertainty_ms=measured.error, method=Method.PAIRS, samples=len(found),
+        )
+        for (device_id, hostname), found in deltas.items()
+        for measured in (skew.of_pairs(found),)
+    )  # fmt: skip
+
+
+@dataclass(slots=True)
+class Clocks:
+    """For the joins of one Airflow with live devices: how far each device group is ahead of each worker."""
+
+    groups: dict[int, Skew] = field(default_factory=dict)
+    workers: dict[tuple[int, str], Skew] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, airflow: Airflow, scope: str) -> Clocks:
+        """What is known now. A capture was recorded with its own clocks, and nothing is measured of it."""
+        found = cls()
+        if scope:
+            return found
+        rows = Device.objects.filter(skew_us__isnull=False).values_list("group_id", "skew_us", "skew_error_us")
+        for group_id, offset, error in rows:
+            found.groups[group_id] = _wider(found.groups.get(group_id), _skew(offset / 1000, (error or 0) / 1000))
+        pairs = SkewSample.objects.filter(airflow=airflow, method=Method.PAIRS).select_related("device")
+        for sample in pairs.order_by("device", "worker", "-at").distinct("device", "worker"):
+            key = sample.device.group_id, sample.worker
+            found.workers[key] = _wider(found.workers.get(key), _skew(sample.offset_ms, sample.uncertainty_ms))
+        return found
+
+    def __bool__(self) -> bool:
+        return bool(self.groups or self.workers)
+
+    @property
+    def farthest(self) -> timedelta:
+        """How far a device's times can lie from a worker's."""
+        known = (*self.groups.values(), *self.workers.values())
+        return max((abs(one.shift) + one.error for one in known), default=timedelta(0))
+
+    def between(self, group_id: int, worker: str) -> Skew:
+        """How far the devices of this group are ahead of this worker; without pairs the worker is taken to be with us."""
+        return self.workers.get((group_id, worker)) or self.groups.get(group_id) or skew.NONE
+
+
+def _skew(offset_ms: float, error_ms: float) -> Skew:
+    return Skew(timedelta(milliseconds=offset_ms), timedelta(milliseconds=error_ms))
+
+
+def _wider(one: Skew | None, other: Skew) -> Skew:
+    """Of the units of a pair either may have answered: an estimate that holds both."""
+    if one is None:
+        return other
+    low, high = (
+        min(one.offset - one.error, other.offset - other.error),
+        max(one.offset + one.error, other.offset + other.error),
+    )
+    return Skew((low + high) / 2, (high - low) / 2)
