@@ -21,6 +21,7 @@ from airf5.demo.api import ApiError, World
 
 TOKEN_S = 3600
 LARGEST_BODY = 64 * 1024
+CORRELATION = re.compile(r"[0-9a-f-]{36}")
 ONE = re.compile(r"/dags/([^/~]+)/dagRuns/([^/~]+)/taskInstances/([^/]+?)(?:/(\d+))?(/tries|/logs/(\d+))?")
 LISTS: dict[str, Callable[[World, Mapping[str, str]], Any]] = {
     "/dags": lambda world, query: api.plain(world.recording.dags, query, "dags"),
@@ -97,6 +98,11 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(401, {"detail": "Invalid credentials"})
         return self._send(201, {"access_token": token})
 
+    def do_PUT(self) -> None:
+        """A worker's call without its token, as the loop-back test makes one: refused, with its correlation id."""
+        self.rfile.read(min(int(self.headers.get("Content-Length") or 0), LARGEST_BODY))
+        return self._send(401, {"detail": "Not authenticated"}, self.headers.get("correlation-id"))
+
     def do_GET(self) -> None:
         """Everything else is read."""
         parts = urlsplit(self.path)
@@ -114,9 +120,11 @@ class Handler(BaseHTTPRequestHandler):
             return self._send(error.status, {"detail": error.detail})
         return self._send(200, body)
 
-    def _send(self, status: int, body: Any) -> None:
+    def _send(self, status: int, body: Any, correlation: str | None = None) -> None:
         raw = json.dumps(body).encode()
         self.send_response(status)
+        if correlation and CORRELATION.fullmatch(correlation):
+            self.send_header("correlation-id", correlation)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()

@@ -13,7 +13,7 @@ from typing import Any
 from ingest import airflow_feed, icontrol_feed
 from ingest.doctor.findings import FAIL, OK, WARN, Finding
 from ingest.models import Feed
-from ingest.sources import airflow_details, f5_icontrol, f5_rest
+from ingest.sources import airflow_db, airflow_details, f5_icontrol, f5_rest, postgres
 from ingest.sources.airflow_pull import DAG_RUNS, TASK_INSTANCES, TryKey, items_of
 from ingest.sources.airflow_session import Session
 from ingest.sources.http import SourceError, SourceRefused
@@ -59,6 +59,8 @@ def of_feed(feed: Feed) -> Iterator[Finding]:
     """The probe that fits this feed; nothing for one that is not asked over the network."""
     if feed.kind == Feed.Kind.AIRFLOW_API:
         yield from airflow(feed)
+    elif feed.kind == Feed.Kind.AIRFLOW_DB:
+        yield from database(feed)
     elif feed.kind == Feed.Kind.F5_REST:
         yield from icontrol(feed)
     elif feed.kind == Feed.Kind.F5_ICONTROL:
@@ -156,6 +158,54 @@ def _details(name: str, session: Session, rows: list[dict[str, Any]]) -> Iterato
             WARN, name, f"Histories of tries are refused ({error.status}): an earlier try that was not seen in time is lost.",
             "Give airf5's user read access to task instances (Viewer).",
         )  # fmt: skip
+
+
+# What a table of Airflow's database is needed for; without task_instance nothing is known.
+TABLES = {
+    "task_instance_history": "UUIDs of earlier tries, and with them their requests, are lost",
+    "dag_run": "runs, and who started them, are not known",
+    "log": "who cleared, triggered or changed what is not in the audit list",
+    "slot_pool": "that a try waited for a slot of a full pool cannot be told",
+    "job": "a scheduler that died is not named as a cause",
+    "dag": "owners and whether a DAG is paused are not shown",
+    "connection": "a task's connection does not lead to its virtual server by itself",
+    "rendered_task_instance_fields": "what a task called is not known from its rendered fields",
+}
+
+
+def database(feed: Feed) -> Iterator[Finding]:
+    """Connection and rights of a direct read of Airflow's metadata database."""
+    name = feed.airflow.name if feed.airflow else feed.name
+    began = time.monotonic()
+    try:
+        with postgres.look(airflow_feed.database_of(feed)) as connection:
+            told = connection.execute(airflow_db.COLUMNS, {"tables": list(airflow_db.TABLES)}).fetchall()
+            replica = connection.execute("SELECT pg_is_in_recovery()").fetchone()
+    except SourceError as error:
+        yield Finding(FAIL, name, error.sentence, _advice(error))
+        return
+    yield Finding(OK, name, "Its metadata database answers.", seconds=time.monotonic() - began)
+    if not replica or not replica[0]:
+        yield Finding(
+            WARN, name, "This database is no replica: each look reads all of task_instance in Airflow's own one.",
+            "Give the address of a read replica.",
+        )  # fmt: skip
+    have = {(table, column) for table, column in told}
+    missing = [column for column in airflow_db.NEEDED if ("task_instance", column) not in have]
+    if missing:
+        yield Finding(
+            FAIL, name, f"task_instance.{missing[0]} may not be read: no try is known, so nothing can be judged.",
+            "Grant the user SELECT on task_instance; is it the metadata database of an Airflow 2.6 or later?",
+        )  # fmt: skip
+    readable = {table for table, _ in have}
+    for table, costs in TABLES.items():
+        if table not in readable:
+            yield Finding(
+                WARN, name, f"{table} may not be read, or is not there: {costs}.", f"Grant the user SELECT on {table}."
+            )
+    fine = sorted(readable)
+    if fine and not missing:
+        yield Finding(OK, name, f"{', '.join(fine)} may be read.")
 
 
 # What a device's reading is needed for; what is not listed is "not shown".

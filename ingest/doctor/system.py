@@ -154,7 +154,7 @@ def workers_work(now: datetime) -> Iterator[Finding]:
     last = Slot.objects.filter(job="wake").order_by("-start").values_list("start", flat=True).first()
     awake = last is not None and now - last < AWAKE
     if names:
-        yield Finding(OK, "worker", f"{', '.join(names)} answer.")
+        yield Finding(OK, "worker", f"{', '.join(names)} {'answers' if len(names) == 1 else 'answer'}.")
     elif awake:
         yield Finding(OK, "worker", "None answers within 1.5 s, but one did its work just now: they are busy.")
     else:

@@ -159,7 +159,10 @@ def _form(request: HttpRequest, kind: str, owner: Owner | None) -> HttpResponse:
     }  # fmt: skip
     if owner is not None:
         latest = Check.objects.filter(kind=Check.Kind.PROBE, **{kind: owner}).order_by("-asked_at", "-pk").first()
-        context |= {"row": _row(kind, owner), "check": _shown(latest)}
+        row = _row(kind, owner)
+        globs = [pattern for feed in row["feeds"] for pattern in feed.config.get("glob", ())]
+        named = entry.get("sender") or entry.get("spool")
+        context |= {"row": row, "check": _shown(latest), "globs": () if named else globs}
     return render(request, "settings/source.html", context, status=400 if refused else 200)
 
 
@@ -187,7 +190,7 @@ def _shown(row: Check | None) -> dict[str, Any] | None:
     now = timezone.now()
     running = row.finished_at is None and now - row.asked_at < GIVEN_UP
     found = [doctor.Finding(**one) for one in row.outcome]
-    if row.started_at is None and now - row.asked_at > NOT_TAKEN:
+    if running and row.started_at is None and now - row.asked_at > NOT_TAKEN:
         found = [*system.broker_answers(now), *system.workers_work(now)]
     return {
         "row": row, "running": running, "found": [one.told() | forms.look(one.level) for one in found],

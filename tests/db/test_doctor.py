@@ -17,13 +17,14 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from airf5 import keyring
-from ingest import actions, doctor, icontrol_feed
+from ingest import actions, airflow_feed, doctor, icontrol_feed
 from ingest.doctor import feeds, rights, routes, system
 from ingest.doctor.findings import FAIL, OK, WARN, Finding, counted, worst
 from ingest.models import Batch, Connection, Device, Feed, Gap, Reject, SkewSample, Slot, SpoolFile
 from ingest.sources import receiver_report
 from ingest.sources.f5_session import Session as DeviceSession
 from tests import icontrol, world
+from tests.db.test_airflow_db import Tables
 
 WORD = "correct horse"
 
@@ -163,6 +164,26 @@ def test_a_devices_readings_are_told_with_what_each_refusal_costs(monkeypatch: p
     assert len(found) > 15 and [(one.level, one.todo) for one in bad] == [(WARN, rights.AUDITOR)]
     assert f"{path} is refused: the request log cannot be recounted" in bad[0].sentence
     assert icontrol.PASSWORD not in repr(found)
+
+
+# An Airflow's database
+
+
+def test_a_databases_tables_are_told_with_what_each_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    feed = a_feed("airflow_db", "prod/database", airflow=world.an_airflow())
+    tables = Tables("2.9.3")
+    try:
+        monkeypatch.setattr(airflow_feed, "database_of", lambda feed: tables.database())
+        found = list(rights.of_feed(feed))
+        assert {one.level for one in found} == {OK, WARN}
+        warned = [one.sentence for one in found if one.level == WARN]
+        assert any("is no replica" in one for one in warned)
+        assert any(one.startswith("task_instance_history may not be read, or is not there: UUIDs") for one in warned)
+        tables.db.execute("ALTER TABLE task_instance DROP COLUMN updated_at")
+        failed = [one for one in rights.of_feed(feed) if one.level == FAIL]
+        assert len(failed) == 1 and "task_instance.updated_at may not be read" in failed[0].sentence
+    finally:
+        tables.close()
 
 
 # Feeds
