@@ -79,7 +79,8 @@ FROM slot_pool p LEFT JOIN (
 ) t ON t.pool = p.pool AND (t.state <> 'deferred' OR {deferred})
 GROUP BY p.pool, p.slots"""
 DAGS = """
-SELECT d.dag_id, d.is_paused, d.owners, ARRAY(SELECT name FROM dag_tag WHERE dag_tag.dag_id = d.dag_id) AS tags
+SELECT d.dag_id, d.is_paused, d.owners,
+       ARRAY(SELECT name FROM dag_tag WHERE dag_tag.dag_id = d.dag_id ORDER BY name) AS tags
 FROM dag d WHERE {alive}"""
 
 
@@ -183,7 +184,8 @@ def _dag_runs(one: _Look) -> Iterator[Page]:
         return
     columns = sql.SQL("{}, t.updated_at AS changed").format(_named(RUN, one.have["dag_run"]))
     query = sql.SQL(SIMPLE).format(columns=columns, table=sql.Identifier("dag_run"), column=sql.SQL("updated_at"))
-    yield from _changes(one, "dag_runs", "dag_runs", query)
+    for page in _changes(one, "dag_runs", "dag_runs", query):
+        yield Page(page.kind, [_run(run) for run in page.items], page.cursor)
     yield Page("dag_runs", [], one.advance("dag_runs", one.began.isoformat()))
 
 
@@ -271,6 +273,11 @@ def _dags(one: _Look) -> sql.Composed:
 def _dag(item: Item) -> Item:
     """`owners` is one text in the table and a list in the REST API."""
     return {**item, "owners": [owner.strip() for owner in str(item["owners"] or "").split(",") if owner.strip()]}
+
+
+def _run(run: Item) -> Item:
+    """The table has the name of the enum (REST_API), the REST API its value (rest_api)."""
+    return run | ({"triggered_by": run["triggered_by"].lower()} if run.get("triggered_by") else {})
 
 
 def _all(one: _Look, name: str, query: sql.Composable, **values: Any) -> list[Item]:

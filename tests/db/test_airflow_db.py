@@ -123,7 +123,7 @@ def fill(tables: Tables) -> None:
                   rendered_fields=Json({"endpoint": "v1/orders?x=1", "http_conn_id": "orders_http"}))  # fmt: skip
     tables.insert("dag_run", id=1, dag_id="orders", run_id="r1", state="running", run_type="manual", queued_at=at(0),
                   start_date=at(0), execution_date=at(0), logical_date=at(0), run_after=at(0), updated_at=at(1),
-                  triggered_by="rest_api", triggering_user_name="ann")  # fmt: skip
+                  triggered_by="REST_API", triggering_user_name="ann")  # fmt: skip
     event = {"dttm": at(1), "event": "running", "owner": "sales", "dag_id": "orders", "task_id": "get"}
     tables.insert("log", id=7, extra='{"a": 1}', run_id="r1", map_index=-1, try_number=1, **event)
     tables.insert("slot_pool", id=1, pool="default_pool", slots=128, include_deferred=True)
@@ -181,6 +181,7 @@ def test_every_version_gives_what_the_rest_api_gives(version: str, made: Callabl
     assert airflow.api == ("v1" if tables.old else "v2")
     run, dag, pools = airflow.runs.get(), airflow.dags.get(), {pool.name: pool for pool in airflow.pools.all()}
     assert (run.state, run.queued_at, run.run_after) == ("running", at(0), at(0))
+    assert run.triggered_by == ("" if tables.old else "rest_api")
     assert run.triggering_user == ("ann" if version in ("3.1.8", "3.2.2", "3.3.2") else "")
     assert (dag.dag_id, dag.owners, dag.tags) == ("orders", ["sales", "lake"], ["daily"])
     assert (pools["default_pool"].slots, pools["default_pool"].occupied, pools["idle"].occupied) == (128, 1, 0)
