@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, Q
+from django.db.models import F
 
+from airf5 import sql
 from ingest import rawlines
-from ingest.correlate import facts_of, load
-from ingest.models import Airflow, Endpoint, Evidence, F5Pool, Feed, Gap, Member, Try, Verdict, VerdictHistory
+from ingest.correlate import World, facts_of, load, span, world_of
+from ingest.models import Airflow, Feed, Gap, Try, Verdict, VerdictHistory
 from ingest.records import Link
 from ingest.rules import RULES_VERSION, bad, judge
 from ingest.rules.causes import CAUSES
@@ -49,21 +51,23 @@ def _locked(airflow: Airflow) -> bool:
 
 
 def _judge_airflow(airflow: Airflow, now: datetime, limit: int) -> int:
-    waiting = Q(airflow=airflow, judge=True, end_at__isnull=False)
-    Try.objects.filter(waiting).filter(~Q(state__in=ENDED) | Q(try_number__lt=1)).update(judge=False)
     # Provisional ones come last, so that they never keep new ones waiting
     order = (F("verdict__judged_at").asc(nulls_first=True), "end_at", "pk")
-    tries = list(Try.objects.filter(waiting).order_by(*order)[:limit])
-    if not tries:
-        return 0
-    slow, medians = _slow(tries)
-    judged = [t for t in tries if slow.get(t.pk) or (t.state == "failed" and (t.queued_at or t.start_at))]
-    others = sorted({t.pk for t in tries} - {t.pk for t in judged})
-    Verdict.objects.filter(try_row__in=others).delete()
-    Try.objects.filter(pk__in=others).update(judge=False)
-    if judged:
-        _judge(airflow, judged, slow, medians, now)
-    return len(tries)
+    waiting = Try.objects.filter(airflow=airflow, judge=True, end_at__isnull=False).select_related("verdict", "log")
+    found = list(waiting.order_by(*order)[:limit])
+    tries = [t for t in found if t.state in ENDED and t.try_number >= 1]
+    done = {t.pk for t in found} - {t.pk for t in tries}
+    if tries:
+        slow, medians = _slow(tries)
+        judged = [t for t in tries if slow.get(t.pk) or (t.state == "failed" and (t.queued_at or t.start_at))]
+        mine = {t.pk for t in judged}
+        others = [t for t in tries if t.pk not in mine]
+        if answered := [t.pk for t in others if hasattr(t, "verdict")]:
+            Verdict.objects.filter(try_row__in=answered).delete()
+        done |= {t.pk for t in others} | (_judge(airflow, judged, slow, medians, now) if judged else set())
+    if done:
+        Try.objects.filter(pk__in=sorted(done)).update(judge=False)
+    return len(found)
 
 
 def _slow(tries: Sequence[Try]) -> tuple[dict[int, bool], dict[int, tuple[int, float | None]]]:
@@ -71,9 +75,9 @@ def _slow(tries: Sequence[Try]) -> tuple[dict[int, bool], dict[int, tuple[int, f
     ids = [t.pk for t in tries]
     lo = min(min(filter(None, (t.queued_at, t.start_at, t.end_at))) for t in tries)
     hi = max(t.end_at for t in tries if t.end_at) + timedelta(seconds=1)
-    load.run("own_seconds", **{"tries": ids, "from": lo, "to": hi})
-    own = dict(Try.objects.filter(pk__in=ids).values_list("pk", "own_s"))
-    medians = {i: (n, m) for i, n, m in load.rows("medians", tries=ids)}
+    found = load.rows("own_seconds", **{"tries": ids, "from": lo, "to": hi})
+    own = {pk: seconds for pk, seconds, _, _ in found}
+    medians = {pk: (samples, median) for pk, _, samples, median in found}
     slow = {}
     for t in tries:
         t.own_s = own.get(t.pk)
@@ -89,30 +93,30 @@ def _judge(
     slow: dict[int, bool],
     medians: dict[int, tuple[int, float | None]],
     now: datetime,
-) -> None:
-    scope = airflow.feeds.values_list("capture", flat=True).first() or ""
-    found = facts_of(airflow, scope, tries, slow, medians)
-    marks = Watermarks(airflow, scope)
+) -> set[int]:
+    """Judge these and save the answers; the tries whose verdict is final."""
+    world = world_of(airflow, min(span(t)[0] for t in tries))
+    found = facts_of(airflow, world, tries, slow, medians)
+    marks = Watermarks(world)
     rows, proofs = [], {}
-    places = Places()
     for t, facts in zip(tries, found, strict=True):
         finding = judge(facts)
         waiting = marks.waiting_for(t, bool(bad.own_bad(facts) or facts.candidates))
-        rows.append(_verdict(t, facts, finding, waiting, now, places))
+        rows.append(_verdict(t, facts, finding, waiting, now, world))
         proofs[t.pk] = finding.proofs
-    _save(rows, proofs, now)
-    final = [v.try_row_id for v in rows if v.status == Verdict.Status.FINAL]
-    Try.objects.filter(pk__in=final).update(judge=False)
+    old = {t.pk: t.verdict for t in tries if hasattr(t, "verdict")}
+    _save(rows, old, proofs, now, world)
+    return {v.try_row_id for v in rows if v.status == Verdict.Status.FINAL}
 
 
 class Watermarks:
     """How far the feeds of one scope are complete, and so what a verdict still waits for."""
 
-    def __init__(self, airflow: Airflow, scope: str) -> None:
-        self.airflow = list(airflow.feeds.filter(enabled=True))
-        self.f5 = load.request_feeds(scope)
-        lasting = Gap.objects.filter(feed__in=self.f5, end=None).exclude(kind=Gap.Kind.OTHER)
-        self.lost_from = dict(lasting.order_by("-start").values_list("feed_id", "start"))
+    def __init__(self, world: World) -> None:
+        self.airflow = world.airflow_feeds
+        self.f5 = world.request_feeds()
+        lasting = [g for g in world.gaps if g.end is None and g.kind != Gap.Kind.OTHER]
+        self.lost_from = {g.feed_id: g.start for g in reversed(lasting)}
 
     def waiting_for(self, t: Try, failed_call: bool) -> list[str]:
         """What has not arrived yet, in words; a closed feed has said all it will."""
@@ -133,7 +137,7 @@ class Watermarks:
         return out
 
 
-def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: datetime, places: Places) -> Verdict:
+def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: datetime, world: World) -> Verdict:
     request = finding.request
     endpoint_id = request.endpoint_id if request else None
     return Verdict(
@@ -150,7 +154,7 @@ def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: da
         route_acquitted=finding.acquitted,
         confidence=finding.confidence,
         endpoint_id=endpoint_id,
-        **places.of(endpoint_id, finding),
+        **_places(world, endpoint_id, finding),
         links=_links(facts, finding),
         candidates=finding.candidates,
         bad_at=request.at if request else None,
@@ -163,35 +167,14 @@ def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: da
     )
 
 
-class Places:
-    """The F5 pool and member rows that findings name; each name is asked for once a batch."""
-
-    def __init__(self) -> None:
-        self._groups: dict[int, int] = {}
-        self._pools: dict[tuple[int, str], F5Pool | None] = {}
-        self._members: dict[tuple[int, str], Member | None] = {}
-
-    def of(self, endpoint_id: int | None, finding: Finding) -> dict[str, Any]:
-        """The columns of a verdict that point at them."""
-        if endpoint_id is None or finding.request is None:
-            return {"f5_pool": None, "member": None}
-        pool = self._pool(endpoint_id, finding.request.f5_pool)
+def _places(world: World, endpoint_id: int | None, finding: Finding) -> dict[str, int | None]:
+    """The columns of a verdict that point at the F5 pool and the member that the finding names."""
+    pool = member = None
+    if endpoint_id in world.endpoints and finding.request is not None:
+        pool = world.pools.get((world.endpoints[endpoint_id].group_id, finding.request.f5_pool))
         name = finding.component if finding.component_kind == "member" else finding.request.member
-        return {"f5_pool": pool, "member": self._member(pool, name) if pool and name else None}
-
-    def _pool(self, endpoint_id: int, name: str) -> F5Pool | None:
-        if endpoint_id not in self._groups:
-            self._groups[endpoint_id] = Endpoint.objects.values_list("group_id", flat=True).get(pk=endpoint_id)
-        key = self._groups[endpoint_id], name
-        if key not in self._pools:
-            self._pools[key] = F5Pool.objects.filter(group=key[0], name=name).first()
-        return self._pools[key]
-
-    def _member(self, pool: F5Pool, name: str) -> Member | None:
-        key = pool.pk, name
-        if key not in self._members:
-            self._members[key] = Member.objects.filter(f5_pool=pool, name=name).first()
-        return self._members[key]
+        member = world.members.get((pool, name)) if pool else None
+    return {"f5_pool_id": pool, "member_id": member}
 
 
 def _links(facts: Facts, finding: Finding) -> dict[str, int]:
@@ -244,38 +227,48 @@ ANSWER = (
 )  # fmt: skip
 
 
-def _save(rows: Sequence[Verdict], proofs: dict[int, Sequence[Any]], now: datetime) -> None:
+def _save(
+    rows: Sequence[Verdict], old: dict[int, Verdict], proofs: dict[int, Sequence[Any]], now: datetime, world: World
+) -> None:
     """New answers in, replaced ones kept; an answer that did not change is left alone but for its time."""
-    old = {v.try_row_id: v for v in Verdict.objects.filter(try_row__in=[r.try_row_id for r in rows])}
-    new = [r for r in rows if r.try_row_id not in old]
-    changed = [r for r in rows if r.try_row_id in old and _differs(old[r.try_row_id], r)]
-    same = [old[r.try_row_id].pk for r in rows if r.try_row_id in old and not _differs(old[r.try_row_id], r)]
+    changed = [r for r in rows if r.try_row_id not in old or _differs(old[r.try_row_id], r)]
     VerdictHistory.objects.bulk_create(
         VerdictHistory(
             try_row_id=r.try_row_id, replaced_at=now, answer=_answer(old[r.try_row_id]), why=_why(old[r.try_row_id], r)
         )
         for r in changed
-        if _matters(old[r.try_row_id], r)
+        if r.try_row_id in old and _matters(old[r.try_row_id], r)
     )
-    for r in changed:
-        r.pk, r.incident_id = old[r.try_row_id].pk, old[r.try_row_id].incident_id
-    Verdict.objects.filter(pk__in=same).update(judged_at=now)
-    Verdict.objects.bulk_create(new)
-    Verdict.objects.bulk_update(changed, [name.removesuffix("_id") for name in ANSWER] + ["judged_at"])
-    _save_evidence([*new, *changed], proofs)
+    names = ("try_row_id", *ANSWER, "judged_at")
+    ids = _write("save_verdicts", [{name: getattr(r, name) for name in names} for r in rows], names)
+    _save_evidence({r.try_row_id: ids[r.try_row_id] for r in changed}, proofs, world)
 
 
-def _save_evidence(rows: Sequence[Verdict], proofs: dict[int, Sequence[Any]]) -> None:
-    Evidence.objects.filter(verdict__in=[r.pk for r in rows]).delete()
-    missing = rawlines.read(p.line_id for r in rows for p in proofs[r.try_row_id] if not p.raw and p.line_id)
-    Evidence.objects.bulk_create(
-        Evidence(
-            verdict_id=r.pk, position=i, feed=p.feed, kind=p.kind, line_id=p.line_id, at=p.at, link=p.link,
-            says=p.says, raw=p.raw or missing.get(p.line_id or 0, ""),
-        )
-        for r in rows
-        for i, p in enumerate(proofs[r.try_row_id])
-    )  # fmt: skip
+def _write(name: str, rows: list[dict[str, Any]], names: Sequence[str]) -> dict[int, int]:
+    """Insert or replace rows; their ids by try."""
+    columns = ", ".join(names)
+    changes = ", ".join(f"{column} = excluded.{column}" for column in names[1:])
+    with connection.cursor() as cursor:
+        statement = sql.load(name).format(columns=columns, changes=changes)
+        cursor.execute(statement, {"rows": json.dumps(rows, default=datetime.isoformat)})
+        return {try_id: pk for pk, try_id in cursor.fetchall()}
+
+
+def _save_evidence(ids: dict[int, int], proofs: dict[int, Sequence[Any]], world: World) -> None:
+    if not ids:
+        return
+    missing = rawlines.read((p.line_id for t in ids for p in proofs[t] if not p.raw and p.line_id), world.paths)
+    rows = [
+        {
+            "verdict_id": pk, "position": i, "feed": p.feed, "kind": p.kind, "line_id": p.line_id,
+            "at": p.at and p.at.isoformat(), "link": p.link, "says": p.says,
+            "raw": p.raw or missing.get(p.line_id or 0, ""),
+        }
+        for try_id, pk in ids.items()
+        for i, p in enumerate(proofs[try_id])
+    ]  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(sql.load("save_evidence"), {"verdicts": list(ids.values()), "rows": json.dumps(rows)})
 
 
 def _answer(v: Verdict) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Sets are joined in SQL here, judged in pure Python elsewhere: a batch of tries in, their Facts out."""
 
-from .gather import facts_of
+from .gather import facts_of, span
+from .world import World
+from .world import of as world_of
 
-__all__ = ["facts_of"]
+__all__ = ["World", "facts_of", "span", "world_of"]

@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.db.models import Q
+
 from ingest import records
+from ingest.clocks import Clocks
 from ingest.models import Airflow, Endpoint, Try
 from ingest.rules import bad
 from ingest.rules.facts import Attempt, Candidate, Change, Coverage, Facts, Job, Request, Route
+from ingest.skew import NONE, Skew
 
 from . import around, lacks, load, loose
+from .world import World
 
 HISTORY = timedelta(hours=6)  # how far back the state of a member is looked up
 BEFORE_RUN = timedelta(minutes=10)
@@ -23,10 +28,8 @@ class Batch:
     """What is loaded once for all tries of the batch."""
 
     airflow: Airflow
-    scope: str
+    world: World
     tries: Sequence[Try]
-    feeds: dict[int, str]
-    endpoints: dict[int, Endpoint]
     logs: dict[int, records.TaskLog]
     exact: dict[int, list[Request]]
     lo: datetime
@@ -34,25 +37,39 @@ class Batch:
     medians: dict[int, tuple[int, float | None]] = field(default_factory=dict)
     callers: dict[int, loose.Caller] = field(default_factory=dict)
     match: loose.Match = field(default_factory=lambda: loose.Match([], [], []))
+    clocks: Clocks = field(default_factory=Clocks)
+    led: dict[tuple[str, int | None], frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def endpoints(self) -> dict[int, Endpoint]:
+        return self.world.endpoints
+
+    def lead_to(self, host: str, port: int | None) -> frozenset[int]:
+        """The endpoints that this host and port lead to; looked up once."""
+        if (host, port) not in self.led:
+            self.led[host, port] = lead_to(self.endpoints, host, port)
+        return self.led[host, port]
 
 
 def facts_of(
     airflow: Airflow,
-    scope: str,
+    world: World,
     tries: Sequence[Try],
     slow: dict[int, bool],
     medians: dict[int, tuple[int, float | None]],
 ) -> list[Facts]:
     """The Facts of each try, in the order given.
 
-    `slow`: which of them succeeded slowly; `medians`: (samples, seconds) of their tasks.
+    The tries were read with their logs. `slow`: which of them succeeded slowly; `medians`: (samples, seconds) of their
+    tasks.
     """
-    batch = _load(airflow, scope, tries)
+    batch = _load(airflow, world, tries)
     batch.medians = medians
     _find_loose(batch, slow)
     first = [_facts(batch, t, slow.get(t.pk, False)) for t in tries]
-    routes = _routes(batch, first)
-    events = load.airflow_events(airflow.name, {t.dag_id for t in tries}, batch.lo - BEFORE_RUN, batch.hi + BEFORE_RUN)
+    wanted = [(f.attempt.try_id, r) for f in first for r in _focus(f) if r.endpoint_id in batch.endpoints]
+    changes, events = _actions(batch, [r.at for _, r in wanted])
+    routes = _routes(batch, wanted, changes)
     jobs = load.jobs(airflow.pk, batch.lo - BEFORE_RUN, batch.hi)
     gaps = _lacks(batch)
     return [_complete(batch, f, routes.get(f.attempt.try_id, {}), events, jobs, gaps) for f in first]
@@ -65,14 +82,21 @@ def span(try_row: Try) -> tuple[datetime, datetime]:
     return min(starts, default=try_row.end_at - timedelta(hours=1)), try_row.end_at
 
 
-def _load(airflow: Airflow, scope: str, tries: Sequence[Try]) -> Batch:
-    lo = min(span(t)[0] for t in tries) - timedelta(seconds=5)
-    hi = max(span(t)[1] for t in tries) + timedelta(minutes=2)
-    feeds = load.feed_names()
-    return Batch(
-        airflow, scope, tries, feeds, {e.pk: e for e in load.endpoints(scope)}, load.logs(tries),
-        _usual_clients(load.exact_requests(tries, lo, hi, feeds), tries), lo, hi,
-    )  # fmt: skip
+def _load(airflow: Airflow, world: World, tries: Sequence[Try]) -> Batch:
+    clocks = Clocks.of(airflow, world.scope)
+    lo = min(span(t)[0] for t in tries) - timedelta(seconds=5) - clocks.farthest
+    hi = max(span(t)[1] for t in tries) + timedelta(minutes=2) + clocks.farthest
+    logs = {t.pk: log for t in tries if (log := load.log_of(t)) is not None}
+    exact = load.exact_requests(tries, lo, hi, world.feed_names)
+    return Batch(airflow, world, tries, logs, _usual_clients(exact, tries), lo, hi, clocks=clocks)
+
+
+def _actions(batch: Batch, times: Sequence[datetime]) -> tuple[list[Change], dict[tuple[str, str], list[Change]]]:
+    """F5's changes around these times, and what Airflow logged of the batch's DAGs."""
+    devices = {name for e in batch.endpoints.values() for name, _ in batch.world.devices[e.group_id]}
+    changed = (min(times) - around.USUAL, max(times) + around.NEAR) if times else None
+    heard = batch.lo - BEFORE_RUN, batch.hi + BEFORE_RUN
+    return load.actions(devices, changed, batch.airflow.name, {t.dag_id for t in batch.tries}, heard)
 
 
 def _usual_clients(exact: dict[int, list[Request]], tries: Sequence[Try]) -> dict[int, list[Request]]:
@@ -106,34 +130,49 @@ def _usual_clients(exact: dict[int, list[Request]], tries: Sequence[Try]) -> dic
 
 def _find_loose(batch: Batch, slow: dict[int, bool]) -> None:
     """Callers of the whole time, their windows, the bad requests in them, and who claims which."""
-    peers = list(
-        Try.objects.filter(airflow=batch.airflow, state="failed", end_at__gte=batch.lo, end_at__lt=batch.hi).exclude(
-            pk__in=[t.pk for t in batch.tries]
-        )
-    )
-    logs = {**batch.logs, **load.logs(peers)}
-    hosts = load.connections(batch.airflow.pk)
-    learned = _learned(batch, peers, logs)
+    peers, users = _others(batch)
+    logs = dict(batch.logs) | {t.pk: log for t in peers if (log := load.log_of(t)) is not None}
+    hosts, named = load.known_hosts(batch.airflow.pk, {t.dag_id for t in batch.tries})
+    learned = _learned(batch, peers, named)
     for t in (*batch.tries, *peers):
         called = _called(batch, logs.get(t.pk), hosts.get(t.conn_id)) or learned.get((t.dag_id, t.task_id), frozenset())
         caller = _caller(batch, t, logs.get(t.pk), called, slow.get(t.pk, False))
         if caller is not None:
             batch.callers[t.pk] = caller
     callers = list(batch.callers.values())
-    windows = around.merged((e, c.lo - loose.SLACK, c.hi + loose.SLACK) for c in callers for e in c.endpoints)
-    batch.match = loose.Match(callers, load.failed_requests(windows, batch.feeds), _users(batch))
+    windows = around.merged(
+        (e, *loose.by_device((c.lo, c.hi + loose.SLACK), c.clocks.get(e, NONE))) for c in callers for e in c.endpoints
+    )
+    batch.match = loose.Match(callers, load.failed_requests(windows, batch.world.feed_names), users)
+
+
+def _others(batch: Batch) -> tuple[list[Try], list[loose.User]]:
+    """Tries of the batch's time: those that failed and are not in the batch, and the paths that tries are known to call."""
+    in_time = Q(end_at__gte=batch.lo)
+    failed = in_time & Q(state="failed", end_at__lt=batch.hi)
+    calling = in_time & Q(start_at__lt=batch.hi) & ~Q(path="")
+    mine = {t.pk for t in batch.tries}
+    peers, users = [], []
+    for t in Try.objects.filter(failed | calling, airflow=batch.airflow).select_related("log").order_by("pk"):
+        assert t.end_at is not None
+        if t.state == "failed" and t.end_at < batch.hi and t.pk not in mine:
+            peers.append(t)
+        if t.path and t.start_at is not None and t.start_at < batch.hi:
+            target = loose.target_of(None, str((t.rendered or {}).get("endpoint") or t.path))
+            users.append(loose.User(t.dag_id, t.task_id, target, t.start_at, t.end_at, _clocks(batch, t)))
+    return peers, users
 
 
 def _learned(
-    batch: Batch, peers: Sequence[Try], logs: dict[int, records.TaskLog]
+    batch: Batch, peers: Sequence[Try], named: Sequence[tuple[str, str, load.Host]]
 ) -> dict[tuple[str, str], frozenset[int]]:
     """The endpoints each task is known to use: from its tries' exact requests, and from the hosts its logs ever named."""
     out: dict[tuple[str, str], set[int]] = defaultdict(set)
     for t in (*batch.tries, *peers):
         mine = out[t.dag_id, t.task_id]
         mine.update(r.endpoint_id for r in batch.exact.get(t.pk, ()) if not r.execution)
-    for dag_id, task_id, host, port in load.named_hosts(batch.airflow.pk, {t.dag_id for t in batch.tries}):
-        out[dag_id, task_id] |= lead_to(batch.endpoints, host, port)
+    for dag_id, task_id, host in named:
+        out[dag_id, task_id] |= batch.lead_to(*host)
     return {task: frozenset(found) for task, found in out.items()}
 
 
@@ -157,8 +196,24 @@ def _caller(
     clients = frozenset(r.client for r in batch.exact.get(t.pk, ()) if r.link is records.Link.UUID)
     return loose.Caller(
         t.pk, (t.dag_id, t.run_id, t.task_id, t.map_index), t.try_number, lo, t.end_at, endpoints, log,
-        loose.target_of(log, rendered), (t.own_s or t.duration_s) if slow else None, clients,
+        loose.target_of(log, rendered), (t.own_s or t.duration_s) if slow else None, clients, clocks=_clocks(batch, t),
     )  # fmt: skip
+
+
+def _clocks(batch: Batch, t: Try) -> dict[int, Skew]:
+    """By endpoint, how far its device is ahead of the try's worker; empty where nothing is known."""
+    if not batch.clocks:
+        return {}
+    return {e.pk: batch.clocks.between(e.group_id, t.hostname) for e in batch.endpoints.values()}
+
+
+def _ahead(batch: Batch, t: Try, caller: loose.Caller | None) -> timedelta:
+    """How far the devices that the try's requests crossed are ahead of its worker: where they differ, the least of it."""
+    if not batch.clocks:
+        return timedelta(0)
+    mine = {r.endpoint_id for r in batch.exact.get(t.pk, ())} | (caller.endpoints if caller else frozenset())
+    groups = {batch.endpoints[pk].group_id for pk in mine if pk in batch.endpoints}
+    return min((batch.clocks.between(g, t.hostname).shift for g in groups), key=abs, default=timedelta(0))
 
 
 def addresses(endpoint: Endpoint) -> frozenset[str]:
@@ -183,18 +238,8 @@ def lead_to(endpoints: dict[int, Endpoint], host: str, port: int | None) -> froz
 
 def _called(batch: Batch, log: records.TaskLog | None, connection: tuple[str, int | None] | None) -> frozenset[int]:
     if log is not None and log.host:
-        return lead_to(batch.endpoints, log.host, log.port)
-    return lead_to(batch.endpoints, *connection) if connection and connection[0] else frozenset()
-
-
-def _users(batch: Batch) -> list[loose.User]:
-    """Tries whose path is known, in the batch's time."""
-    found = Try.objects.filter(airflow=batch.airflow, start_at__lt=batch.hi, end_at__gte=batch.lo).exclude(path="")
-    out = []
-    for t in found.only("dag_id", "task_id", "path", "rendered", "start_at", "end_at"):
-        target = loose.target_of(None, str((t.rendered or {}).get("endpoint") or t.path))
-        out.append(loose.User(t.dag_id, t.task_id, target, t.start_at, t.end_at))  # type: ignore[arg-type]
-    return out
+        return batch.lead_to(log.host, log.port)
+    return batch.lead_to(*connection) if connection and connection[0] else frozenset()
 
 
 # Facts, first without and then with their routes
@@ -209,7 +254,7 @@ def _facts(batch: Batch, t: Try, slow: bool) -> Facts:
     attempt = Attempt(
         t.pk, t.dag_id, t.run_id, t.task_id, t.map_index, t.try_number, str(t.ti_id) if t.ti_id else None, t.state, t.queued_at,
         t.start_at, t.end_at, t.operator, t.conn_id, t.path, t.hostname, t.airflow_pool, slow, t.own_s, median,  # type: ignore[arg-type]
-        samples, siblings,
+        samples, siblings, _ahead(batch, t, caller),
     )  # fmt: skip
     exact = tuple(batch.exact.get(t.pk, ()))
     return Facts(attempt, batch.logs.get(t.pk), exact, found, fitting, {}, (), (), Coverage(bool(batch.endpoints)))
@@ -227,36 +272,31 @@ def _focus(facts: Facts) -> list[Request]:
     return out
 
 
-def _routes(batch: Batch, facts: Sequence[Facts]) -> dict[int, dict[int, Route]]:
+def _routes(
+    batch: Batch, wanted: Sequence[tuple[int, Request]], changes: Sequence[Change]
+) -> dict[int, dict[int, Route]]:
     """For each try, the endpoints that matter with what happened on them around its requests."""
-    wanted = [(f.attempt.try_id, r) for f in facts for r in _focus(f)]
     if not wanted:
         return {}
     places = sorted({around.place_of(r) for _, r in wanted})
-    crowd, load_rows = around.Crowd(places), load.Loader(batch.feeds)
+    crowd, load_rows = around.Crowd(places), load.Loader(batch.world)
     near = around.near(places, crowd, load_rows)
     usual = around.usual(((r.endpoint_id, r.path, around.place_of(r)[1]) for _, r in wanted), crowd, load_rows)
     lo, hi = min(r.at for _, r in wanted), max(r.at for _, r in wanted)
     groups = {e.group_id for e in batch.endpoints.values()}
     health = load.health(groups, lo - HISTORY, hi + around.NEAR)
-    devices = {d.name for e in batch.endpoints.values() for d in e.group.devices.all()}
-    changed = load.changes(devices, lo - around.USUAL, hi + around.NEAR)
-    members = load.members({e.f5_pool_id for e in batch.endpoints.values() if e.f5_pool_id})
     cuts = _cuts(batch, {r.endpoint_id for _, r in wanted}, lo - around.USUAL, hi + around.USUAL)
     out: dict[int, dict[int, Route]] = defaultdict(dict)
     for try_id, request in wanted:
-        endpoint = batch.endpoints.get(request.endpoint_id)
-        if endpoint is None:
-            continue
-        device = next(iter(endpoint.group.devices.all()), None)
+        endpoint = batch.endpoints[request.endpoint_id]
+        device, own_errors = next(iter(batch.world.devices[endpoint.group_id]), (endpoint.group.name, False))
         key = around.place_of(request)
         out[try_id][endpoint.pk] = Route(
             endpoint.pk, endpoint.name, request.f5_pool or (endpoint.f5_pool.name if endpoint.f5_pool else ""),
-            device.name if device else endpoint.group.name, bool(device and device.makes_own_errors),
-            tuple(members.get(endpoint.f5_pool_id or 0, ())), addresses(endpoint), near.get(key, ()),
-            usual.get((request.endpoint_id, request.path, key[1]), ()),
+            device, own_errors, tuple(batch.world.members_of.get(endpoint.f5_pool_id or 0, ())), addresses(endpoint),
+            near.get(key, ()), usual.get((request.endpoint_id, request.path, key[1]), ()),
             tuple(e for e in health.get(endpoint.group_id, ()) if _concerns(e.f5_pool, request, e.kind)),
-            tuple(c for c in changed if _about(c, endpoint)), tuple(cuts.get(endpoint.pk, ())),
+            tuple(c for c in changes if _about(c, endpoint)), tuple(cuts.get(endpoint.pk, ())),
         )  # fmt: skip
     return out
 
@@ -281,7 +321,10 @@ def _cuts(batch: Batch, endpoints: set[int], lo: datetime, hi: datetime) -> dict
 def _lacks(batch: Batch) -> dict[int, lacks.Lacks]:
     """What needed feeds lack in each try's window."""
     windows = [lacks.Window(*span(t), _groups(batch, t)) for t in batch.tries]
-    return {t.pk: lack for t, lack in zip(batch.tries, lacks.of(batch.scope, windows), strict=True)}
+    return {
+        t.pk: lack
+        for t, lack in zip(batch.tries, lacks.among(batch.world.feeds, batch.world.gaps, windows), strict=True)
+    }
 
 
 def _groups(batch: Batch, t: Try) -> frozenset[int]:
@@ -289,7 +332,7 @@ def _groups(batch: Batch, t: Try) -> frozenset[int]:
     log = batch.logs.get(t.pk)
     if log is None or not log.host or not bad.speaks_of_call(log) or bad.speaks_of_api(log):
         return frozenset()
-    return frozenset(batch.endpoints[pk].group_id for pk in lead_to(batch.endpoints, log.host, log.port))
+    return frozenset(batch.endpoints[pk].group_id for pk in batch.lead_to(log.host, log.port))
 
 
 def _complete(
@@ -303,7 +346,7 @@ def _complete(
     attempt, log = facts.attempt, facts.log
     mine = [*events.get((attempt.dag_id, attempt.task_id), ()), *events.get((attempt.dag_id, ""), ())]
     named = [e for e in mine if attempt.run_id in e.target or attempt.run_id in e.text]
-    known = bool(lead_to(batch.endpoints, log.host, log.port)) if log is not None and log.host else None
+    known = bool(batch.lead_to(log.host, log.port)) if log is not None and log.host else None
     lack = gaps.get(attempt.try_id, lacks.Lacks())
     coverage = Coverage(bool(batch.endpoints), lack.gap, known, thin=lack.thin, also=lack.also)
     return Facts(

@@ -8,15 +8,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from airf5 import sql
 from ingest import records
-from ingest.models import Connection, Endpoint, Feed, HealthEvent, Member, SpoolFile, TaskLog, Try
+from ingest.models import HealthEvent, Try
 from ingest.models import Job as JobRow
-from ingest.models import request_feeds as request_feeds_of
 from ingest.rules.facts import Change, Health, Job, Request
 
+from .world import World
+
 Window = tuple[int, datetime, datetime]  # endpoint id, from, to
+Span = tuple[datetime, datetime]
 LINE_BITS = 40  # line_id = file id << 40 | byte offset
 
 
@@ -25,11 +28,6 @@ def rows(name: str, **parameters: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql.load(name), parameters)
         return list(cursor.fetchall())
-
-
-def run(name: str, **parameters: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql.load(name), parameters)
 
 
 OUTCOMES = {int(outcome): outcome for outcome in records.Outcome}
@@ -61,18 +59,10 @@ def grouped(found: Iterable[Sequence[Any]], feeds: dict[int, str]) -> dict[int, 
     return out
 
 
-def feed_names() -> dict[int, str]:
-    """Spool file id -> name of its feed: tells where a line came from."""
-    return dict(SpoolFile.objects.values_list("id", "feed__name"))
-
-
 def exact_requests(tries: Sequence[Try], lo: datetime, hi: datetime, feeds: dict[int, str]) -> dict[int, list[Request]]:
     """The requests of each try by UUID, header, or run and time, in time order."""
     ids = [t.pk for t in tries]
-    found = grouped(rows("try_requests", **{"tries": ids, "from": lo, "to": hi}), feeds)
-    for try_id, more in grouped(rows("run_requests", **{"tries": ids, "from": lo, "to": hi}), feeds).items():
-        found[try_id] = sorted([*found[try_id], *more], key=lambda r: (r.at, r.line_id))
-    return found
+    return grouped(rows("try_requests", **{"tries": ids, "from": lo, "to": hi}), feeds)
 
 
 def windowed(name: str, windows: Sequence[Window], **more: Any) -> list[tuple[Any, ...]]:
@@ -102,59 +92,51 @@ def failed_requests(windows: Sequence[Window], feeds: dict[int, str]) -> list[Re
 
 
 class Loader:
-    """Reads many requests at a time: narrow rows, whose names are asked for once a batch."""
+    """Reads many requests at a time: narrow rows of the virtual servers, pools and members of one world."""
 
-    KINDS = ("endpoint", "f5_pool", "member", "client", "path")
-
-    def __init__(self, feeds: dict[int, str]) -> None:
-        self._feeds = feeds
-        self._names: dict[str, dict[int | None, str]] = {kind: {None: ""} for kind in self.KINDS}
+    def __init__(self, world: World) -> None:
+        self._feeds = world.feed_names
+        self._endpoints = {pk: endpoint.name for pk, endpoint in world.endpoints.items()}
+        self._pools, self._members = world.pool_names, world.member_names
 
     def __call__(
         self, name: str, windows: Sequence[Window], paths: Sequence[str] | None = None
     ) -> dict[int, list[Request]]:
         """The rows of near_requests or usual_requests by endpoint, in no order."""
         found = windowed(name, windows, **({} if paths is None else {"paths": paths}))
-        self._learn(found)
-        endpoints, pools, members, clients, templates = (self._names[kind] for kind in self.KINDS)
+        endpoints, pools, members = self._endpoints, self._pools, self._members
         methods = {code: records.method_name(code) for code in {row[7] for row in found}}
         out: dict[int, list[Request]] = defaultdict(list)
         for line_id, us, endpoint, pool, member, client, path, method, status, outcome, took, size, link in found:
-            template = templates[path]
             out[endpoint].append(
                 Request(
-                    line_id, moment(us), endpoint, endpoints[endpoint], pools[pool], members[member], clients[client],
-                    None, methods[method], template, template, status, OUTCOMES[outcome], took, size,
-                    LINKS[max(link, 0)], link == records.Link.SUSPECT, "", self._feeds.get(line_id >> LINE_BITS, ""),
+                    line_id, moment(us), endpoint, endpoints.get(endpoint, ""), pools.get(pool, ""),
+                    members.get(member, ""), client, None, methods[method], path, path, status, OUTCOMES[outcome], took,
+                    size, LINKS[max(link, 0)], link == records.Link.SUSPECT, "", self._feeds.get(line_id >> LINE_BITS, ""),
                 )
             )  # fmt: skip
         return out
 
-    def _learn(self, found: Sequence[tuple[Any, ...]]) -> None:
-        """Ask for the names not known yet; what has none any more is ""."""
-        unknown = {
-            kind: sorted({row[place] for row in found} - self._names[kind].keys())
-            for place, kind in enumerate(self.KINDS, start=2)
-        }
-        if not any(unknown.values()):
-            return
-        for kind, ids in unknown.items():
-            self._names[kind].update(dict.fromkeys(ids, ""))
-        for kind, pk, name in rows("names", **unknown):
-            self._names[kind][pk] = name
+
+Host = tuple[str, int | None]
 
 
-def logs(tries: Iterable[Try]) -> dict[int, records.TaskLog]:
-    """What the task logs say, by try."""
-    found = TaskLog.objects.filter(try_row__in=[t.pk for t in tries]).values_list("try_row_id", "facts")
-    return {try_id: task_log(facts) for try_id, facts in found}
+def known_hosts(airflow_id: int, dags: Iterable[str]) -> tuple[dict[str, Host], list[tuple[str, str, Host]]]:
+    """Where each connection leads; and (dag, task, host) for every host that a log of these DAGs named."""
+    connections: dict[str, Host] = {}
+    named: list[tuple[str, str, Host]] = []
+    for conn_id, dag, task, host, port in rows("known_hosts", airflow=airflow_id, dags=sorted(dags)):
+        if conn_id:
+            connections[conn_id] = (host, port)
+        elif host:
+            named.append((dag, task, (host, port)))
+    return connections, named
 
 
-def named_hosts(airflow_id: int, dags: Iterable[str]) -> list[tuple[str, str, str, int | None]]:
-    """(dag, task, host, port) that task logs of these DAGs named as the host of a failed call."""
-    found = TaskLog.objects.filter(try_row__airflow=airflow_id, try_row__dag_id__in=list(dags)).exclude(facts__host="")
-    rows = found.values_list("try_row__dag_id", "try_row__task_id", "facts__host", "facts__port").distinct()
-    return [(dag, task, str(host), port if isinstance(port, int) else None) for dag, task, host, port in rows if host]
+def log_of(row: Try) -> records.TaskLog | None:
+    """What the task's log says, None without one; the try was read with its log."""
+    log = getattr(row, "log", None)
+    return None if log is None else task_log(log.facts)
 
 
 def task_log(facts: dict[str, Any]) -> records.TaskLog:
@@ -187,32 +169,31 @@ def health(groups: Iterable[int], lo: datetime, hi: datetime) -> dict[int, list[
     return out
 
 
-def members(pools: Iterable[int]) -> dict[int, list[str]]:
-    out: dict[int, list[str]] = defaultdict(list)
-    for pool, name in Member.objects.filter(f5_pool__in=list(pools)).order_by("name").values_list("f5_pool_id", "name"):
-        out[pool].append(name)
-    return out
+MOST_CHANGES, MOST_EVENTS = 5000, 20000
 
 
-def changes(sources: Iterable[str], lo: datetime, hi: datetime) -> list[Change]:
-    """F5's configuration changes, in time order; plain logins and reads left out."""
+def actions(
+    devices: Iterable[str], changed: Span | None, airflow: str, dags: Iterable[str], heard: Span
+) -> tuple[list[Change], dict[tuple[str, str], list[Change]]]:
+    """F5's configuration changes in time order, plain logins and reads left out; and Airflow's event log.
+
+    The events are by (dag, task), or (dag, "") for those of a whole run.
+    """
     from airf5.accounts.models import UserAction
 
-    found = UserAction.objects.filter(layer="f5", source__in=list(sources), at__gte=lo, at__lt=hi).exclude(
-        verb__startswith="log"
-    )
-    return [_change(action) for action in found.order_by("at", "id")[:5000]]
-
-
-def airflow_events(source: str, dags: Iterable[str], lo: datetime, hi: datetime) -> dict[tuple[str, str], list[Change]]:
-    """Airflow's event log by (dag, task) or (dag, "") for events of a whole run."""
-    from airf5.accounts.models import UserAction
-
-    found = UserAction.objects.filter(layer="airflow", source=source, dag_id__in=list(dags), at__gte=lo, at__lt=hi)
-    out: dict[tuple[str, str], list[Change]] = defaultdict(list)
-    for action in found.exclude(tool="task").order_by("at", "id")[:20000]:
-        out[(action.dag_id, str(action.detail.get("task_id") or ""))].append(_change(action))
-    return out
+    mine = Q(layer="airflow", source=airflow, dag_id__in=list(dags), at__gte=heard[0], at__lt=heard[1])
+    wanted = mine & ~Q(tool="task")
+    if changed is not None:
+        device = Q(layer="f5", source__in=list(devices), at__gte=changed[0], at__lt=changed[1])
+        wanted |= device & ~Q(verb__startswith="log")
+    changes: list[Change] = []
+    events: dict[tuple[str, str], list[Change]] = defaultdict(list)
+    for action in UserAction.objects.filter(wanted).order_by("at", "id")[: MOST_CHANGES + MOST_EVENTS]:
+        if action.layer == "f5":
+            changes.append(_change(action))
+        else:
+            events[(action.dag_id, str(action.detail.get("task_id") or ""))].append(_change(action))
+    return changes, events
 
 
 def _change(action: Any) -> Change:
@@ -232,22 +213,3 @@ def jobs(airflow_id: int, lo: datetime, hi: datetime) -> tuple[Job, ...]:
     """Schedulers that ended in the time."""
     found = JobRow.objects.filter(airflow=airflow_id, end_at__gte=lo, end_at__lt=hi).order_by("end_at", "job_id")
     return tuple(Job(j.job_type, j.state, j.end_at, j.heartbeat_at) for j in found)
-
-
-def connections(airflow_id: int) -> dict[str, tuple[str, int | None]]:
-    """Connection id -> (host, port)."""
-    return {c.conn_id: (c.host, c.port) for c in Connection.objects.filter(airflow=airflow_id)}
-
-
-def endpoints(scope: str) -> list[Endpoint]:
-    """The virtual servers whose device is read in this scope (a capture's name, or "" for what is live)."""
-    groups = Feed.objects.filter(device__isnull=False, capture=scope).values_list("device__group_id", flat=True)
-    return list(
-        Endpoint.objects.filter(group__in=set(groups))
-        .select_related("f5_pool", "group")
-        .prefetch_related("group__devices")
-    )
-
-
-def request_feeds(scope: str) -> list[Feed]:
-    return list(request_feeds_of(scope))

@@ -129,8 +129,10 @@ def wrong_member(case: Case) -> Finding | None:
         if timedelta() <= request.at - c.at <= timedelta(hours=1) and c.verb in ("create", "modify")
         and short(request.member).split(":")[0] in c.text and ("add" in c.text or c.verb == "create")
     ]  # fmt: skip
+    if not added:
+        return None
     seen = spread(case.route, request, is_failed(request))
-    if not added or not seen.some or request.member not in seen.failing:
+    if not seen.some or request.member not in seen.failing:
         return None
     change = added[-1]
     return finding(

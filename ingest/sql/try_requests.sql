@@ -1,5 +1,17 @@
--- Every request that is exactly some try's (UUID or header), with names and, where it is not plainly well, its own lines.
--- Parameters: try ids, from, to. Needs the partial index on (try_key_id) and prunes days by ts.
+-- Every request that is exactly some try's, in order of try and time: by UUID or header; and bad calls of the Execution API
+-- that carry no UUID but a run's trace id, with the try of that run that was alone at that time (traces are learned from
+-- lines that carry both). With names and, where it is not plainly well, its own lines; time in microseconds since 1970.
+-- Parameters: try ids, from, to. Needs the partial index on (try_key_id), that on detail (line_id), and prunes days by ts.
+WITH runs AS (
+    SELECT DISTINCT y.airflow_id, y.dag_id, y.run_id FROM ingest_try y WHERE y.id = ANY(%(tries)s)
+), traces AS (
+    SELECT right(tr.trace_id, 32) AS trace_id, o.airflow_id, o.dag_id, o.run_id
+    FROM runs u
+    JOIN ingest_try o ON o.airflow_id = u.airflow_id AND o.dag_id = u.dag_id AND o.run_id = u.run_id
+    JOIN ingest_trykey k ON k.try_row_id = o.id
+    JOIN ingest_trace tr ON tr.try_key_id = k.id
+    GROUP BY 1, 2, 3, 4
+)
 SELECT k.try_row_id, r.line_id, (date_part('epoch', r.ts) * 1e6)::bigint, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
        d.client_port, r.method, t.template, coalesce(d.uri, t.template), r.status, r.outcome, r.response_us, r.bytes,
        r.link, coalesce(d.raw, '')
@@ -13,4 +25,20 @@ LEFT JOIN ingest_member m ON m.id = r.member_id
 LEFT JOIN ingest_request_detail d
        ON r.outcome > 0 AND d.line_id = r.line_id AND d.ts >= %(from)s AND d.ts < %(to)s
 WHERE k.try_row_id = ANY(%(tries)s)
-ORDER BY k.try_row_id, r.ts, r.line_id
+UNION ALL
+SELECT min(y.id), r.line_id, (date_part('epoch', r.ts) * 1e6)::bigint, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
+       d.client_port, r.method, t.template, d.uri, r.status, r.outcome, r.response_us, r.bytes, CASE WHEN r.link < 0 THEN r.link ELSE 3 END, d.raw
+FROM traces x
+JOIN ingest_request_detail d ON d.trace_id = x.trace_id AND d.ts >= %(from)s AND d.ts < %(to)s
+JOIN ingest_request r ON r.line_id = d.line_id AND r.ts = d.ts AND r.endpoint_id = d.endpoint_id AND r.try_key_id IS NULL
+JOIN ingest_try y ON y.airflow_id = x.airflow_id AND y.dag_id = x.dag_id AND y.run_id = x.run_id
+     AND r.ts >= coalesce(y.queued_at, y.start_at) AND r.ts <= coalesce(y.end_at, 'infinity')
+JOIN ingest_endpoint e ON e.id = r.endpoint_id
+JOIN ingest_path t ON t.id = r.path_id
+JOIN ingest_client c ON c.id = r.client_id
+LEFT JOIN ingest_f5pool p ON p.id = r.f5_pool_id
+LEFT JOIN ingest_member m ON m.id = r.member_id
+GROUP BY r.line_id, r.ts, r.endpoint_id, e.name, p.name, m.name, c.address, d.client_port, r.method, t.template, d.uri,
+         r.status, r.outcome, r.response_us, r.bytes, r.link, d.raw
+HAVING count(*) = 1 AND min(y.id) = ANY(%(tries)s)
+ORDER BY 1, 3, 2

@@ -1,0 +1,103 @@
+"""The small tables that every batch of one Airflow needs, read once: feeds, virtual servers, pools and members."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, Q
+
+from ingest.models import Airflow, Device, Endpoint, F5Pool, Feed, Gap, SpoolFile
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is read in one scope: a capture's, or what is live ("")."""
+
+    scope: str
+    feeds: tuple[Feed, ...]  # of this scope, with their devices
+    airflow_feeds: tuple[Feed, ...]  # of this Airflow, as far as they are enabled
+    feed_names: dict[int, str]  # by spool file id: tells where a line came from
+    paths: dict[int, str]  # by spool file id: where the file is now
+    endpoints: dict[int, Endpoint]
+    devices: dict[int, list[tuple[str, bool]]]  # by device group: name, makes_own_errors
+    pools: dict[tuple[int, str], int]  # (device group, name) -> id
+    members: dict[tuple[int, str], int]  # (pool id, name) -> id
+    members_of: dict[int, list[str]]  # pool id -> names of its members, in order
+    gaps: tuple[Gap, ...]  # what the feeds of this scope lack in the batch's time or still, in order of their start
+
+    @property
+    def pool_names(self) -> dict[int | None, str]:
+        return {None: ""} | {pk: name for (_, name), pk in self.pools.items()}
+
+    @property
+    def member_names(self) -> dict[int | None, str]:
+        return {None: ""} | {pk: name for (_, name), pk in self.members.items()}
+
+    def request_feeds(self) -> list[Feed]:
+        """The feeds that bring requests: of each device its request log; where it has none, what it pushes."""
+        enabled = [f for f in self.feeds if f.enabled]
+        logs = [f for f in enabled if f.kind == Feed.Kind.F5_REQUEST]
+        logged = {f.device_id for f in logs}
+        pushed = [f for f in enabled if f.kind == Feed.Kind.F5_TELEMETRY and f.device_id not in logged]
+        return sorted([*logs, *pushed], key=lambda f: f.name)
+
+
+def of(airflow: Airflow, lo: datetime | None = None) -> World:
+    """Four statements. `lo`: from when on it matters what is missing; None: only what lasts."""
+    files = SpoolFile.objects.filter(feed=OuterRef("pk")).order_by("pk")
+    feeds = list(
+        Feed.objects.select_related("device").annotate(
+            file_ids=ArraySubquery(files.values("pk")), file_paths=ArraySubquery(files.values("path"))
+        )
+    )
+    mine = [f for f in feeds if f.airflow_id == airflow.pk]
+    scope = mine[0].capture if mine else ""
+    here = tuple(f for f in feeds if f.capture == scope)
+    groups = {f.device.group_id for f in here if f.device is not None}
+    endpoints, devices = _endpoints(groups)
+    files_of = {pk: (f.name, path) for f in feeds for pk, path in zip(f.file_ids, f.file_paths, strict=True)}
+    return World(
+        scope, here, tuple(f for f in mine if f.enabled), {pk: name for pk, (name, _) in files_of.items()},
+        {pk: path for pk, (_, path) in files_of.items()}, endpoints, devices, *_pools(groups), _gaps(here, lo),
+    )  # fmt: skip
+
+
+def _gaps(feeds: Sequence[Feed], lo: datetime | None) -> tuple[Gap, ...]:
+    wanted = Q(end=None) if lo is None else Q(end=None) | Q(end__gt=lo)
+    return tuple(Gap.objects.filter(wanted, feed__in=feeds).order_by("start", "id"))
+
+
+def _endpoints(groups: set[int]) -> tuple[dict[int, Endpoint], dict[int, list[tuple[str, bool]]]]:
+    """The virtual servers of these device groups, and the groups' devices."""
+    devices = Device.objects.filter(group=OuterRef("group")).order_by("pk")
+    found = list(
+        Endpoint.objects.filter(group__in=groups)
+        .select_related("f5_pool", "group")
+        .annotate(
+            device_names=ArraySubquery(devices.values("name")),
+            own_errors=ArraySubquery(devices.values("makes_own_errors")),
+        )
+    )
+    by_group = {e.group_id: list(zip(e.device_names, e.own_errors, strict=True)) for e in found}
+    return {e.pk: e for e in found}, by_group
+
+
+def _pools(
+    groups: set[int],
+) -> tuple[dict[tuple[int, str], int], dict[tuple[int, str], int], dict[int, list[str]]]:
+    pools: dict[tuple[int, str], int] = {}
+    members: dict[tuple[int, str], int] = {}
+    members_of: dict[int, list[str]] = defaultdict(list)
+    found = F5Pool.objects.filter(group__in=groups).order_by("pk", "members__name")
+    for group, pk, name, member, member_name in found.values_list(
+        "group_id", "pk", "name", "members__pk", "members__name"
+    ):
+        pools[group, name] = pk
+        if member is not None:
+            members[pk, member_name] = member
+            members_of[pk].append(member_name)
+    return pools, members, members_of
