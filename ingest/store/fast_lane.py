@@ -16,7 +16,7 @@ import numpy as np
 from ingest.lines import Lines
 from ingest.records import SLOW_US, Reject, RequestLine
 from ingest.store.fast_rows import Column, Lane, Number
-from ingest.store.fast_text import Block, Flags, Places, Texts
+from ingest.store.fast_text import LONGEST, Block, Flags, Places, Texts
 
 Parse = Callable[[str], RequestLine | Reject]
 
@@ -54,7 +54,6 @@ _KIND = b'airf5="1",kind="%s",ts="'
 _RESPONSE, _REQUEST = _KIND % b"response", _KIND % b"request"
 _STAMP = 27  # letters of the time of receipt that a receiver writes
 _LONGEST_SENDER = 64
-_LONGEST_TEXT = 2_000  # longer ones are rare, and looked at in no piece
 _HIGHEST_PORT = 99_999  # the parser takes five digits
 # The texts of each column: from the value of one field to that of another.
 _TEXTS = {
@@ -84,16 +83,14 @@ class Taken(NamedTuple):
 
 def take(
     base: int,
-    lines: Lines,
+    chunk: Columns,
     waiting: Iterable[RequestLine],
     span: tuple[int, int],
     parse: Parse,
-    answers_only: bool = False,
 ) -> Taken:
     """Pick the plain requests of these lines. `base` makes line ids of offsets; no time may lie outside of `span`."""
-    chunk = _Chunk(lines, answers_only)
     if not chunk.answers:
-        return Taken(None, lines, {})
+        return Taken(None, chunk.lines, {})
     chunk.refuse_what_is_not_plain(span)
     waiting = list(waiting)
     parsed: dict[int, RequestLine | Reject] = {}
@@ -132,9 +129,7 @@ class _Piece:
         self.texts: dict[Column, Texts] = {}
         for column, (one, other) in _TEXTS.items():
             start, end = opened[_PLACE[one]] + 1, closed[_PLACE[other]]
-            long = end - start > _LONGEST_TEXT
-            self.plain &= ~long
-            self.texts[column] = block.texts(start, np.where(long, start, end))
+            self.texts[column] = block.texts(start, end)
         asked = opened[_PLACE["http_method"]] - len("http_method=")
         heads = opened[_PLACE["ts"]] - len("ts="), closed[_PLACE["client_port"]] + len('",')
         self.answers = _Halves(self.at, self._key(), *heads, asked, ends[self.at])
@@ -210,17 +205,19 @@ def _key_of(numbers: dict[Number, Places]) -> Places:
     return (numbers[Number.SECOND] * 1_000_000 + numbers[Number.FRACTION] << 10) ^ numbers[Number.PORT]
 
 
-class _Chunk:
+class Columns:
     """The answers among the lines of one chunk; each is plain until it is refused."""
 
     def __init__(self, lines: Lines, answers_only: bool) -> None:
-        self._lines = lines
+        self.lines = lines
+        self.answers_only = answers_only
         self._per_request = 1 if answers_only else 2
         self._block = block = Block(lines.text)
         starts, ends = block.places(lines.starts), block.places(lines.ends)
         ends -= (ends > starts) & block.letter(ends - 1, "\r")
         foreign = np.searchsorted(starts, block.foreign(), side="right") - 1
         ends[foreign] = starts[foreign]  # so that such a line has no quotes
+        ends = np.where(ends - starts > LONGEST, starts, ends)
         cuts = range(0, len(lines), _PIECE)
         pieces = [_Piece(block, starts[cut : cut + _PIECE], ends[cut : cut + _PIECE], not answers_only) for cut in cuts]
         self._at: Places = np.concatenate([piece.at + cut for piece, cut in zip(pieces, cuts, strict=True)])
@@ -293,17 +290,17 @@ class _Chunk:
 
     def left(self) -> Lines:
         """The lines that belong to no plain request."""
-        used = np.zeros(len(self._lines), dtype=np.bool_)
+        used = np.zeros(len(self.lines), dtype=np.bool_)
         used[self._at[self._plain]] = True
         used[self._asked[self._plain]] = True
-        return self._lines.chosen(~used)
+        return self.lines.chosen(~used)
 
     def lane(self, base: int) -> Lane | None:
         """The plain requests."""
         plain = self._plain
         if not plain.any():
             return None
-        ids = self._lines.offsets[self._asked[plain]] | base
+        ids = self.lines.offsets[self._asked[plain]] | base
         numbers = {number: column[plain] for number, column in self._numbers.items()}
         codes = {column: column_codes[plain] for column, column_codes in self._codes.items()}
         return Lane(ids, numbers, codes, self._said, self._per_request)
@@ -320,18 +317,12 @@ def _text(raw: bytes) -> str:
 
 
 def _where(raw: bytes) -> tuple[str, str, int | None, str] | None:
-    parts = _text(raw).split('"')
-    if len(parts) != 7:  # too long, and refused
-        return None
-    name, _, address, _, port, _, pool = parts
+    name, _, address, _, port, _, pool = _text(raw).split('"')
     return (name, address, int(port) if port else None, pool) if _is_port(port) else None
 
 
 def _server(raw: bytes) -> tuple[str, int | None, int] | None:
-    parts = _text(raw).split('"')
-    if len(parts) != 7:
-        return None
-    address, _, port, _, _, _, status = parts
+    address, _, port, _, _, _, status = _text(raw).split('"')
     good = _is_port(port) and len(status) == 3 and status.isdigit() and status[0] in "123"
     return (address, int(port) if port else None, int(status)) if good else None
 
@@ -341,7 +332,7 @@ def _is_port(text: str) -> bool:
 
 
 def _asked(raw: bytes) -> tuple[str, str]:
-    method, _, host = _text(raw).partition('",host="')
+    method, _, host = _text(raw).split('"')
     return method, host
 
 

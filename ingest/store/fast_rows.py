@@ -192,11 +192,21 @@ class Lane:
 
     def parents(self) -> set[tuple[str, str]]:
         """(traceparent without its last part, try key) of all that have both."""
-        said = self._said[Column.TRACEPARENT]
-        both = np.unique(self._texts[Column.TRACEPARENT] * len(self._facts) + self._call)
-        pairs = (divmod(code, len(self._facts)) for code in both.tolist())
-        found = {(said[parent][:_TRACE], self._facts[fact]) for parent, fact in pairs}
-        return {(parent, fact.key) for parent, fact in found if parent and fact.key is not None}
+        keys, starts = _Codes({None: 0}), _Codes({"": 0})
+        of_call = np.array([keys[fact.key] for fact in self._facts], dtype=np.int64)
+        of_text = np.array([starts[text[:_TRACE]] for text in self._said[Column.TRACEPARENT]], dtype=np.int64)
+        key, start = of_call[self._call], of_text[self._texts[Column.TRACEPARENT]]
+        said, parents = list(keys), list(starts)
+        both = np.unique((start * len(said) + key)[(key > 0) & (start > 0)])
+        return {(parents[code // len(said)], said[code % len(said)]) for code in both.tolist()}
+
+
+class _Codes(dict[Any, int]):
+    """Numbers for what is met, in the order of first sight."""
+
+    def __missing__(self, key: Any) -> int:
+        code = self[key] = len(self)
+        return code
 
 
 def _records(columns: Mapping[str, Codes], rows: Flags, lacking: set[str]) -> bytes:

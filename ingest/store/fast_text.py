@@ -1,7 +1,7 @@
 """Texts of many ASCII lines at once: eight bytes at a time, in columns, by numpy.
 
 A place is a position in the block; every question takes an array of places and answers with an array of that length.
-Ask a few thousand lines at a time: what the cache of a processor can hold.
+Ask a few thousand lines at a time: what the cache of a processor can hold. No text may be longer than LONGEST.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ Places = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 Words = NDArray[np.uint64]
 
+LONGEST = 60_000
 MOST_DIGITS = 8
 _PAD = b"0" * 64  # so that what is asked for may begin before the first line and end after the last one
 _ZEROS = 0x3030303030303030
@@ -26,6 +27,7 @@ _BEFORE = np.array([(1 << 8 * (8 - length)) - 1 for length in range(9)], dtype=n
 _FILL = _BEFORE & np.uint64(_ZEROS)
 _FACTOR = np.uint64(secrets.randbits(64) | 1)  # nobody can prepare texts that share a hash
 _SHIFT = np.uint64(29)
+_AT_ONCE = 1_500  # texts: neighbours, whose lines the cache of a processor can hold
 
 assert sys.byteorder == "little", "words are read as they lie in memory"
 
@@ -91,7 +93,7 @@ class Block:
 
     def _last_word(self, start: Places, end: Places) -> Words:
         """The last eight bytes before `end`, those before `start` given as "0"."""
-        size = np.clip(end - start, 0, 8)
+        size = np.minimum(np.maximum(end - start, 0), 8)
         word: Words = (self._words[end - 8] & ~_BEFORE[size]) | _FILL[size]
         return word
 
@@ -105,26 +107,46 @@ class Block:
 
     def texts(self, start: Places, end: Places) -> Texts:
         """These texts with a hash of each."""
-        size = end - start
-        hashes = (size.astype(np.uint64) ^ self._last_word(start, np.minimum(start + 8, end))) * _FACTOR
-        hashes ^= hashes >> _SHIFT
-        for rows, place in _words_after(size):
-            some = hashes[rows] ^ self._words[np.minimum(start[rows] + place + 8, end[rows]) - 8]
-            some *= _FACTOR
-            hashes[rows] = some ^ some >> _SHIFT
+        hashes: Words = np.empty(len(start), dtype=np.uint64)
+        for cut in range(0, len(start), _AT_ONCE):
+            part = slice(cut, cut + _AT_ONCE)
+            hashes[part] = self._hashes(start[part], end[part])
         return Texts(start, end, hashes)
+
+    def _hashes(self, start: Places, end: Places) -> Words:
+        order, steps = _steps(start, end)
+        start, last = start[order], end[order] - 8
+        some = (last - start).astype(np.uint64) ^ self._last_word(start, np.minimum(start, last) + 8)
+        some *= _FACTOR
+        some ^= some >> _SHIFT
+        for place, first in steps:
+            rest = some[first:]
+            rest ^= self._words[np.minimum(start[first:] + place, last[first:])]
+            rest *= _FACTOR
+            rest ^= rest >> _SHIFT
+        hashes = np.empty_like(some)
+        hashes[order] = some
+        return hashes
 
     def same(self, one: Texts, two: Texts) -> Flags:
         """Whether these texts are the same to the last byte, pair by pair."""
-        size = one.end - one.start
-        found: Flags = size == two.end - two.start
-        found &= self._last_word(one.start, np.minimum(one.start + 8, one.end)) == self._last_word(
-            two.start, np.minimum(two.start + 8, two.end)
-        )
-        for rows, place in _words_after(np.where(found, size, 0)):
-            a = self._words[np.minimum(one.start[rows] + place + 8, one.end[rows]) - 8]
-            b = self._words[np.minimum(two.start[rows] + place + 8, two.end[rows]) - 8]
-            found[rows] &= a == b
+        found: Flags = one.end - one.start == two.end - two.start
+        for cut in range(0, len(found), _AT_ONCE):
+            part = slice(cut, cut + _AT_ONCE)
+            found[part] &= self._same(one.start[part], one.end[part], two.start[part])
+        return found
+
+    def _same(self, start: Places, end: Places, other: Places) -> Flags:
+        """Whether the texts that begin at `other`, as long as these, are the same."""
+        order, steps = _steps(start, end)
+        start, last, apart = start[order], end[order] - 8, (other - start)[order]
+        ends = np.minimum(start, last) + 8
+        differ = self._last_word(start, ends) ^ self._last_word(start + apart, ends + apart)
+        for place, first in steps:
+            at = np.minimum(start[first:] + place, last[first:])
+            differ[first:] |= self._words[at] ^ self._words[at + apart[first:]]
+        found: Flags = np.empty(len(order), dtype=np.bool_)
+        found[order] = differ == 0
         return found
 
     def cut(self, start: Places, end: Places) -> Iterator[bytes]:
@@ -143,13 +165,12 @@ class Block:
         return list(self.cut(texts.start[first], texts.end[first])), codes, sure
 
 
-def _words_after(size: Places) -> Iterator[tuple[Places, int]]:
-    """Which texts of these sizes go on at place 8, 16 and so on."""
-    rows, place = np.flatnonzero(size > 8), 8
-    while len(rows):
-        yield rows, place
-        place += 8
-        rows = rows[size[rows] > place]
+def _steps(start: Places, end: Places) -> tuple[Places, list[tuple[int, int]]]:
+    """The order of texts by their size, and from which one on they go on at place 8, 16 and so on."""
+    size = (end - start).astype(np.uint16)  # of which numpy sorts many in one go
+    order = np.argsort(size, kind="stable")
+    places = np.arange(8, int(size.max(initial=0)), 8)
+    return order, list(zip(places.tolist(), np.searchsorted(size[order], places, side="right").tolist(), strict=True))
 
 
 def _value(word: Words) -> Places:
