@@ -2,6 +2,9 @@
 
 Only files here, no database: what is known of each file comes in as `File` and goes out with each `Chunk`. The
 fingerprint is a hash of the first line (at most 1 KiB of it), which begins with its time of receipt to the microsecond.
+Where a first line comes again, the last bytes that were read tell whether it is the same file. A file that is truncated
+and written anew with the same first line, the same last KiB before the offset and no less than it had cannot be told
+from one that was left alone: no receiver of ours writes such.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import IO
 
 from ingest.lines import Lines
 
-HEAD = 1024
+HEAD = TAIL = 1024
 LINES = 40_000
 BLOCK = 24 << 20
 LONGEST_LINE = 256 << 10
@@ -30,7 +33,7 @@ BROKEN_GZIP = (EOFError, gzip.BadGzipFile, zlib.error)
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What is known of one file: everything before `offset` has been handed out."""
+    """What is known of one file: everything before `offset` has been handed out, and `tail` is of its last bytes."""
 
     path: str
     fingerprint: str
@@ -38,6 +41,7 @@ class File:
     offset: int = 0
     size: int = 0
     finished: bool = False
+    tail: str = ""  # how many bytes, and their hash; "" where nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,41 +94,60 @@ def unreadable(globs: Sequence[str]) -> list[str]:
 
 def waiting(globs: Sequence[str], known: Iterable[File], *, final: bool = False) -> list[tuple[File, _Seen]]:
     """The files to look into, oldest first; each content once, however many names and copies it has just now."""
-    latest: dict[str, File] = {}
+    generations: dict[str, list[File]] = {}
     done = set()
-    for file in known:
-        first = file.fingerprint.partition("#")[0]
-        if first not in latest or _generation(file) > _generation(latest[first]):
-            latest[first] = file
+    for file in sorted(known, key=_generation, reverse=True):
+        generations.setdefault(file.fingerprint.partition("#")[0], []).append(file)
         if file.finished:
             done.add((file.path, file.inode, file.size))
-    copies: dict[str, list[_Seen]] = {}
+    copies: dict[str, list[tuple[File, _Seen]]] = {}
     for path in _paths(globs):
         seen = _look(path, done, final)
-        if seen:
-            copies.setdefault(seen.fingerprint, []).append(seen)
-    found = []
-    for fingerprint, same in copies.items():
-        old = latest.get(fingerprint)
-        # While it is being packed or copied, the whole one counts; equal ones: the one that is known.
-        best = max(same, key=lambda seen: (not seen.packed, seen.size, old is not None and seen.inode == old.inode))
-        now = _now(best, old)
-        if now:
-            found.append((now, best))
+        now = _now(seen, generations.get(seen.fingerprint, [])) if seen else None
+        if seen and now:
+            copies.setdefault(now.fingerprint, []).append((now, seen))
+    # While it is being packed or copied, the whole one counts; equal ones: the one that is known.
+    inodes = {file.fingerprint: file.inode for files in generations.values() for file in files}
+    found = [
+        max(same, key=lambda pair: (not pair[1].packed, pair[1].size, pair[1].inode == inodes.get(name)))
+        for name, same in copies.items()
+    ]
     return sorted(found, key=lambda pair: (pair[1].mtime, pair[1].path))
 
 
-def _now(seen: _Seen, old: File | None) -> File | None:
-    """The file as it is now: continued, a new generation, or None for a copy that is still being written."""
-    if old is None:
+def _now(seen: _Seen, generations: Sequence[File]) -> File | None:
+    """The file as it is now: continued, a new generation, or None for a copy that is still being written.
+
+    `generations` are the files with this first line that are known, the newest first.
+    """
+    if not generations:
         return File(seen.path, seen.fingerprint, seen.inode, 0, seen.size)
-    if seen.packed or seen.size >= old.offset:
-        return replace(old, path=seen.path, inode=seen.inode, size=seen.size, finished=False)
-    if seen.inode != old.inode:
+    for old in generations:
+        if (seen.packed or seen.size >= old.offset) and _continues(seen, old):
+            return replace(old, path=seen.path, inode=seen.inode, size=seen.size, finished=False)
+    newest = generations[0]
+    if seen.packed or (seen.size < newest.offset and seen.inode != newest.inode):
         return None
-    # The same file with the same first line, but shorter than what was read of it: truncated and written anew.
-    name = f"{seen.fingerprint}#{_generation(old) + 1}"
+    # The same file with the same first line, but not what was read of it: truncated and written anew.
+    name = f"{seen.fingerprint}#{_generation(newest) + 1}"
     return File(seen.path, name, seen.inode, 0, seen.size)
+
+
+def _continues(seen: _Seen, old: File) -> bool:
+    """Whether the bytes before the offset are the ones that were read."""
+    size = int(old.tail.partition(":")[0] or 0)
+    if not size:
+        return True
+    try:
+        with open(seen.path, "rb") as raw, _stream(raw) as stream:
+            stream.seek(old.offset - size)
+            return _tail(stream.read(size)) == old.tail
+    except (OSError, *BROKEN_GZIP):
+        return False
+
+
+def _tail(data: bytes) -> str:
+    return f"{len(data)}:{hashlib.sha256(data).hexdigest()[:32]}"
 
 
 def _generation(file: File) -> int:
@@ -215,7 +238,9 @@ def _cut(file: File, block: bytes, lines: int, ended: bool, over: bool) -> tuple
         out += [(offset, rest[:LONGEST_LINE])]
         offset, rest = offset + len(rest), b""
     at_end = whole and ended
-    after = replace(file, offset=offset, finished=ended and whole and over)
+    used = offset - file.offset
+    tail = _tail(block[max(0, used - TAIL) : used]) if used else file.tail
+    after = replace(file, offset=offset, finished=ended and whole and over, tail=tail)
     return Chunk(after, file.offset, out, at_end), rest
 
 
@@ -228,7 +253,8 @@ def _long_line(file: File, head: bytes, stream: IO[bytes], over: bool) -> Chunk:
         offset += newline + 1 if newline >= 0 else len(block)
         if newline >= 0 or (ended and over):
             stream.seek(offset)
-            after = replace(file, offset=offset, finished=newline < 0)
+            last = block[max(0, newline + 1 - TAIL) : newline + 1] if newline >= 0 else block[-TAIL:]
+            after = replace(file, offset=offset, finished=newline < 0, tail=_tail(last))
             return Chunk(after, file.offset, Lines.of([(file.offset, head[:LONGEST_LINE])]), newline < 0)
         if ended:
             return Chunk(file, file.offset, Lines.of(()), True)

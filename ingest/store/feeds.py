@@ -109,7 +109,8 @@ def known_files(feed: models.Feed) -> list[spool.File]:
     """The files of this feed as they were when last looked into."""
     rows = models.SpoolFile.objects.filter(feed=feed)
     return [
-        spool.File(row.path, row.fingerprint, row.inode, row.offset, row.size, row.finished) for row in rows.iterator()
+        spool.File(row.path, row.fingerprint, row.inode, row.offset, row.size, row.finished, row.tail)
+        for row in rows.iterator()
     ]
 
 
@@ -126,7 +127,12 @@ def file_id(feed: models.Feed, file: spool.File) -> int:
 def save_file(feed: models.Feed, file: spool.File) -> None:
     """Where the file stands; the caller's transaction holds the rows that were read from it."""
     models.SpoolFile.objects.filter(feed=feed, fingerprint=file.fingerprint).update(
-        path=file.path, inode=file.inode, offset=file.offset, size=file.size, finished=file.finished
+        path=file.path,
+        inode=file.inode,
+        offset=file.offset,
+        size=file.size,
+        finished=file.finished,
+        tail=file.tail,
     )
 
 

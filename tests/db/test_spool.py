@@ -6,7 +6,11 @@ import gzip
 import os
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from ingest.sources import spool
 from ingest.sources.spool import File
@@ -160,3 +164,106 @@ def test_random_rotations_give_every_line_once(tmp_path: Path) -> None:
                 reader.read()
         reader.read()
         assert sorted(reader.lines) == [b"%06d" % n for n in range(number)], f"seed {seed}"
+
+
+def test_two_rotations_between_two_looks_lose_nothing(tmp_path: Path) -> None:
+    reader, path = Reader(tmp_path), tmp_path / "a.log"
+    write(path, "1", "2")
+    reader.read()
+    write(path, "3")
+    path.rename(tmp_path / "a.log.1")
+    write(path, "4", "5")
+    (tmp_path / "a.log.1").rename(tmp_path / "a.log.2")
+    path.rename(tmp_path / "a.log.1")
+    write(path, "6")
+    assert sorted(reader.read()) == [b"3", b"4", b"5", b"6"]
+    assert reader.read() == []
+
+
+@pytest.mark.parametrize("fresh", [["same", "new 2", "new 3"], ["same", "new 2", "new 3", "new 4", "new 5"]])
+def test_a_file_written_anew_to_the_same_size_or_more_is_told_by_its_last_bytes(
+    tmp_path: Path, fresh: list[str]
+) -> None:
+    reader, path = Reader(tmp_path), tmp_path / "a.log"
+    write(path, "same", "old 2", "old 3")
+    reader.read()
+    os.truncate(path, 0)
+    write(path, *fresh)
+    assert reader.read() == [line.encode() for line in fresh]
+    write(path, "after")
+    assert reader.read() == [b"after"] and len(reader.known) == 2
+
+
+def test_another_file_with_the_same_first_line_is_another_file(tmp_path: Path) -> None:
+    """Logs that begin with a head line: rename and create."""
+    reader, path = Reader(tmp_path), tmp_path / "a.log"
+    write(path, "# head", "1", "2")
+    reader.read()
+    write(path, "3")
+    path.rename(tmp_path / "a.log.1")
+    write(path, "# head", "4", "5", "6", "7")
+    assert sorted(reader.read()) == [b"# head", b"3", b"4", b"5", b"6", b"7"]
+    write(path, "8")
+    assert reader.read() == [b"8"] and reader.read() == []
+
+
+def test_what_cannot_be_told_is_a_file_written_anew_with_the_very_same_bytes(tmp_path: Path) -> None:
+    reader, path = Reader(tmp_path), tmp_path / "a.log"
+    write(path, "same", "same 2")
+    reader.read()
+    os.truncate(path, 0)
+    write(path, "same", "same 2")
+    assert reader.read() == []
+    write(path, "3")
+    assert reader.read() == [b"3"]
+
+
+def test_a_new_file_with_the_inode_of_one_that_is_gone_is_a_new_file(tmp_path: Path) -> None:
+    reader, path = Reader(tmp_path), tmp_path / "a.log"
+    write(path, "1 one", "2 two", "3 three")
+    reader.read()
+    path.unlink()
+    write(path, "4 four")
+    for name, file in reader.known.items():  # whatever the file system did
+        reader.known[name] = replace(file, inode=path.stat().st_ino, path=str(path))
+    assert reader.read() == [b"4 four"]
+
+
+def test_a_name_that_is_put_on_another_file_is_followed_to_it(tmp_path: Path) -> None:
+    reader, link = Reader(tmp_path), tmp_path / "a.log"
+    for day in ("1", "2"):
+        write(tmp_path / f"day-{day}", f"{day} one", f"{day} two")
+        (tmp_path / "fresh").symlink_to(tmp_path / f"day-{day}")
+        (tmp_path / "fresh").replace(link)
+        assert reader.read() == [f"{day} one".encode(), f"{day} two".encode()]
+    assert reader.read() == []
+
+
+def test_a_file_that_is_truncated_while_it_is_read_gives_no_mixture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, path, more = Reader(tmp_path), tmp_path / "a.log", spool._more
+    write(path, "1 one", "2 two")
+    reader.read()
+    write(path, "3 three")
+
+    def truncated_meanwhile(*args: Any) -> Any:
+        os.truncate(path, 0)
+        write(path, *(f"{n} anew" for n in range(4, 9)))
+        return more(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool, "_more", truncated_meanwhile)
+        assert reader.read() == []
+    assert reader.read() == [b"%d anew" % n for n in range(4, 9)]
+
+
+def test_a_packed_file_of_another_generation_is_not_taken_for_the_one_that_is_read(tmp_path: Path) -> None:
+    reader, path = Reader(tmp_path), tmp_path / "a.log"
+    write(path, "# head", "1", "2", "3")
+    reader.read()
+    (tmp_path / "a.log.1.gz").write_bytes(gzip.compress(path.read_bytes()))
+    os.truncate(path, 0)
+    write(path, "# head", "4", "5", "6")
+    assert reader.read() == [b"# head", b"4", b"5", b"6"]
+    assert reader.read() == []
