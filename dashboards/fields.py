@@ -106,6 +106,7 @@ LISTINGS: dict[str, Listing] = {
         Listing("tries", "Tries", sorts=("-queued", "queued", "-duration"), states=TRY_STATES),
         Listing("dags", "DAGs", sorts=("dag", "-dag", "-tries", "-failed", "-p95", "-times_normal"), states=TRY_STATES),
         Listing("endpoints", "Endpoints", last="1h", sorts=("name", "-name")),
+        Listing("devices", "Devices", last="1h", sorts=("name", "-name")),
         Listing("requests", "Requests", last="1h", sorts=("-at",), states=REQUEST_STATES),
         Listing("health_events", "Health events", fields=COMMON[:-2], sorts=("-at", "at")),
         Listing("audit", "User actions", fields=(*AUDIT, "layer", "actor", "verb", "task_events"), sorts=("-at", "at")),

@@ -9,7 +9,18 @@ from typing import Any
 
 from airf5.accounts.roles import Scope
 from dashboards.filters import Filter
-from dashboards.queries import audit, dags, endpoints, freshness, health_events, incidents, requests, sources, tries
+from dashboards.queries import (
+    audit,
+    dags,
+    devices,
+    endpoints,
+    freshness,
+    health_events,
+    incidents,
+    requests,
+    sources,
+    tries,
+)
 from dashboards.queries.dag_rows import DagRow
 from dashboards.queries.database import reading
 from dashboards.queries.rows import ActionRow, HealthEventRow, IncidentRow, Page, RequestRow, TryRow
@@ -87,6 +98,8 @@ SUBJECTS: dict[str, Subject] = {
                 lambda asked, scope, now: dags.listed(asked, scope), _count_small(dags.listed)),
         Subject("endpoints", "endpoints", endpoints.EndpointRow, "Virtual servers with what requests met at them.",
                 lambda asked, scope, now: endpoints.listed(asked, scope), _count_small(endpoints.listed)),
+        Subject("devices", "devices", devices.DeviceRow, "BIG-IPs as iControl REST tells of them: version, certificates, users.",
+                endpoints.devices_listed, _count_small(lambda asked, scope: endpoints.devices_listed(asked, scope, asked.end))),
         Subject("requests", "requests", RequestRow, "Requests that crossed F5, newest first.",
                 lambda asked, scope, now: requests.listed(asked, scope), _count_requests),
         Subject("health-events", "health_events", HealthEventRow, "Changes of members, nodes, pools and endpoints.",

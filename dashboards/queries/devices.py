@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from django.db.models import Count
 
 from dashboards.queries.database import reading
 from ingest import models
@@ -13,6 +15,7 @@ from ingest.device_findings import HTTP, Finding, Switch, findings, of_syslog
 from ingest.device_records import Profile, RequestLogProfile, Syslog
 
 SOON = timedelta(days=30)
+NEVER = datetime.max.replace(tzinfo=UTC)
 CHOOSES = {
     "pool": "sends to pool", "virtual": "hands on to virtual server", "node": "sends to node",
     "clone_pool": "copies to pool", "redirect": "redirects", "respond": "answers itself", "reset": "resets",
@@ -101,7 +104,7 @@ class DeviceRow:
     units: tuple[str, ...]
     groups: tuple[str, ...]  # device groups of the BIG-IPs themselves
     syslog: tuple[str, ...]
-    told_at: datetime
+    told_at: datetime | None  # when iControl REST told of it last
     certificates: tuple[CertificateRow, ...]
     users: tuple[UserRow, ...]
     monitors: int
@@ -112,18 +115,27 @@ class DeviceRow:
 
 
 @reading()
-def listed(now: datetime, groups: Iterable[str] | None = None) -> tuple[DeviceRow, ...]:
-    """The devices that iControl REST has told of: those of some groups, or all."""
-    found = models.Device.objects.select_related("group").filter(told_at__isnull=False).order_by("group__name", "name")
-    if groups is not None:
-        found = found.filter(group__name__in=list(groups))
+def listed(now: datetime, groups: Iterable[str]) -> tuple[DeviceRow, ...]:
+    """The devices of these groups that iControl REST has told of."""
+    return tuple(row for row in _rows(now, groups) if row.told_at)
+
+
+@reading()
+def all_of(now: datetime, groups: Iterable[str]) -> list[DeviceRow]:
+    """The same with those that it has not told of yet."""
+    return _rows(now, groups)
+
+
+def _rows(now: datetime, groups: Iterable[str]) -> list[DeviceRow]:
+    found = models.Device.objects.select_related("group").filter(group__name__in=list(groups))
     feeds = {feed.device_id: feed for feed in models.Feed.objects.filter(kind="f5_rest", capture="").order_by("-id")}
-    return tuple(_device(one, feeds.get(one.id), now) for one in found)
+    found = found.annotate(monitors_told=Count("monitors")).prefetch_related("certificates", "users")
+    return [_device(one, feeds.get(one.id), now) for one in found.order_by("group__name", "name")]
 
 
 def _device(one: Any, feed: Any, now: datetime) -> DeviceRow:
     sync, syslog = one.about.get("sync") or {}, one.about.get("syslog")
-    certificates = [_certificate(row, now) for row in one.certificates.order_by("expires_at", "name")]
+    certificates = [_certificate(row, now) for row in sorted(one.certificates.all(), key=_by_expiry)]
     told = Syslog(tuple(tuple(server) for server in syslog["servers"]), syslog["iso_date"]) if syslog else None
     footprint = feed.footprint if feed else {}
     return DeviceRow(
@@ -132,11 +144,15 @@ def _device(one: Any, feed: Any, now: datetime) -> DeviceRow:
         units=tuple(f"{unit['hostname']} {unit['failover']}".strip() for unit in one.about.get("units") or []),
         groups=tuple(f"{group['name']} ({group['kind']})" for group in one.about.get("groups") or []),
         syslog=tuple(f"{host}:{port}" for _, host, port in (told.servers if told else ())), told_at=one.told_at,
-        certificates=tuple(certificates), users=tuple(_user(row) for row in one.users.order_by("name")),
-        monitors=one.monitors.count(), findings=_findings(of_syslog(told)),
+        certificates=tuple(certificates), users=tuple(_user(row) for row in sorted(one.users.all(), key=lambda row: row.name)),
+        monitors=one.monitors_told, findings=_findings(of_syslog(told)),
         refusals=tuple(feed.refusals) if feed else (), absent=tuple(footprint.get("absent", ())),
         footprint=_footprint(footprint) if footprint else None,
     )  # fmt: skip
+
+
+def _by_expiry(row: Any) -> tuple[bool, datetime, str]:
+    return row.expires_at is None, row.expires_at or NEVER, row.name
 
 
 def _certificate(row: Any, now: datetime) -> CertificateRow:

@@ -16,7 +16,7 @@ from dashboards.filters import Filter
 from dashboards.queries import answers, audit, dependents, devices, freshness, health_events, narrow, paging, requests
 from dashboards.queries.database import reading
 from dashboards.queries.dependents import Dependent
-from dashboards.queries.devices import Routing
+from dashboards.queries.devices import DeviceRow, Routing
 from dashboards.queries.incident_rows import incident_rows
 from dashboards.queries.rows import (
     ActionRow,
@@ -101,6 +101,18 @@ def listed(asked: Filter, scope: Scope) -> Page[EndpointRow]:
     found = sorted(_rows(_chosen(asked, scope), asked), key=lambda row: (row.device_group, row.id))
     found.sort(key=lambda row: row.name, reverse=asked.sort == "-name")
     return paging.keyset_in_memory(found, asked, lambda row: (row.name, row.device_group, row.id))
+
+
+@reading()
+def devices_listed(asked: Filter, scope: Scope, now: datetime) -> Page[DeviceRow]:
+    """The devices that the endpoints of this question are on; all of them where it asks for nothing."""
+    groups = set(
+        models.DeviceGroup.objects.filter(narrow.names("name", asked.device_group)).values_list("name", flat=True)
+    )
+    if narrow.routes(asked) or narrow.about_tries(asked) or scope.dags is not None:
+        groups &= set(_chosen(asked, scope).values_list("group__name", flat=True))
+    found = sorted(devices.all_of(now, groups), key=lambda row: row.name, reverse=asked.sort == "-name")
+    return paging.keyset_in_memory(found, asked, lambda row: (row.name,))
 
 
 @reading()

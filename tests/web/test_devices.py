@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from ingest import actions, icontrol_feed, leases
-from ingest.models import Certificate, Endpoint, F5Pool, Feed, RoutingPolicy
+from ingest.models import Certificate, Device, Endpoint, F5Pool, Feed, RoutingPolicy
 from ingest.sources.f5_session import Session
 from tests.icontrol import PASSWORD, RecordedDevice
 
@@ -96,6 +99,22 @@ def test_the_api_tells_the_same_of_an_endpoint(client: Client, device: RecordedD
     told = client.get(f"/api/v1/endpoints/{endpoint.pk}/").json()["routing"]
     assert told["policies"] == ["/Common/orders_paths"] and told["http_profile"] == "/Common/http"
     assert [one["target"] for one in told["choices"]][1] == "/Common/pool_reports"
+
+
+def test_the_api_lists_devices_and_more_of_them_ask_no_more(client: Client, device: RecordedDevice) -> None:
+    def told() -> tuple[list[dict[str, Any]], int]:
+        with CaptureQueriesContext(connection) as found:
+            rows = client.get("/api/v1/devices").json()["results"]
+        return rows, len(found)
+
+    told()
+    (row,), before = told()
+    assert (row["name"], row["failover"], row["footprint"]["logins"]) == ("bigip-1", "active", 1)
+    assert row["certificates"][0]["name"] == "/Common/old.crt"
+    for number in range(5):
+        Device.objects.create(group=Device.objects.get(name="bigip-1").group, name=f"more{number}")
+    rows, after = told()
+    assert len(rows) == 6 and after == before
 
 
 def test_names_of_a_hostile_device_are_text(client: Client, device: RecordedDevice) -> None:
