@@ -41,6 +41,12 @@ class Field:
     help: str = ""
     control: str = "text"
     wide: bool = False
+    hidden: bool = False
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether what stands in it may be a secret by mistake, so that no error shows it."""
+        return self.hidden or self.control == "secret"
 
 
 def text(value: Any) -> str | None:
@@ -227,6 +233,6 @@ DEVICE: tuple[Field, ...] = (
     _ALLOW,
     Field(
         "telemetry", telemetry, "Telemetry Streaming pushes here",
-        "To /ingest/telemetry/ and the device's name, with a token of manage.py telemetry-token.", "flag",
+        "To /ingest/telemetry/ and the device's name, with a token of manage.py telemetry-token.", "flag", hidden=True,
     ),
 )  # fmt: skip

@@ -25,6 +25,7 @@ from ingest.parsers.times import zone
 from ingest.push import spool as push_spool
 from ingest.receive import folder_of
 from ingest.source_fields import LONGEST_NAME, Field
+from ingest.sources.http import redact
 
 ACTOR = "sources file"
 LARGEST_FILE = 2**20
@@ -140,7 +141,7 @@ def sources_of(title: str, entry: Any, spool: Path, taken: dict[tuple[str, str],
             raise SourcesError(f"{title}: there is no field {name_of_field}; known are {', '.join(known)}.")
         if problem := known[name_of_field].check(value):
             # what was written may be a secret
-            shown = None if known[name_of_field].control == "secret" else value
+            shown = None if known[name_of_field].is_secret else value
             raise _wrong(title, name_of_field, shown, problem)
     found = maker(title, name, entry, spool)
     for claim in [("name", f"{one.kind} {one.name}") for one in found] + [
@@ -227,4 +228,5 @@ def _wrong(title: str, field: str, value: Any, problem: str) -> SourcesError:
     words = (
         json.dumps(value, ensure_ascii=False)[:200] if plain else reprlib.repr(value)[:200]
     )  # aliases may nest deeply
-    return SourcesError(f"{title}: {field}{f' {words}' if value is not None else ''} {problem}.")
+    shown = f" {redact(words)}" if value is not None else ""
+    return SourcesError(f"{title}: {field}{shown} {problem}.")

@@ -12,6 +12,7 @@ from django.http import QueryDict
 from ingest.source_fields import Field
 from ingest.source_secrets import SEALED
 from ingest.source_setup import Entry, SetupRefused, Typed
+from ingest.sources.http import redact
 
 LONGEST_LIST = 20_000
 UNSHOWN = frozenset({"kind"})
@@ -42,9 +43,10 @@ def inputs(fields: Sequence[Field], entry: Entry, *, typed: QueryDict | None, wr
         value = entry.get(field.name)
         shown = "" if field.control == "secret" else _shown(field, value)
         if typed is not None and field.control != "secret":
-            shown = typed.get(field.name, "")
+            shown = redact(typed.get(field.name, ""))
         elif typed is not None:
-            shown = typed.get(f"{field.name}_ref", "")
+            reference = typed.get(f"{field.name}_ref", "")
+            shown = reference if reference.startswith(("env:", "file:")) else ""  # else it may be the secret itself
         out.append(
             Input(
                 field.name, field.label, field.help, field.control, shown, field.wide, field.name == wrong,

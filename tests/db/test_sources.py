@@ -194,6 +194,23 @@ def test_airf5s_own_secrets_are_no_password_of_a_source(sources: Any) -> None:
     sources(AIRFLOW | {"token": "env:AIRF5_SOURCE_PROD"})
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        AIRFLOW | {"url": "https://ann:s3cret@x.example"},
+        AIRFLOW | {"options": {"proxy": "http://ann:s3cret@proxy:3128"}},
+        AIRFLOW | {"password": "s3cret"},
+        AIRFLOW | {"database": "postgresql://ann:s3cret@db/airflow"},
+        DEVICE | {"telemetry": "s3cret"},
+        DEVICE | {"url": "https://b.example", "username": "a", "password": "s3cret"},
+    ],
+)
+def test_no_error_shows_what_may_be_a_secret(sources: Any, entry: dict[str, Any]) -> None:
+    with pytest.raises(CommandError) as error:
+        sources(entry)
+    assert "s3cret" not in str(error.value)
+
+
 def test_aliases_that_nest_are_no_danger(sources: Any) -> None:
     nested = ", ".join(f"&b{n} [{', '.join([f'*b{n - 1}'] * 9)}]" for n in range(1, 20))
     with pytest.raises(CommandError, match=r"sender .* must be an IP address") as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import threading
 from collections.abc import Iterator
@@ -223,3 +224,17 @@ def test_a_certificate_is_checked_by_default_and_by_a_ca_file(
     assert asked(open_client(address, allow=["127.0.0.1/32"], verify=False)).status == 200
     with pytest.raises(SourceRefused, match="TLS setting cannot be used"):
         open_client(address, verify="/none.pem")
+
+
+def test_no_other_module_makes_a_client_that_the_guard_does_not_see() -> None:
+    root = Path(__file__).resolve().parents[2]
+    makes = re.compile(
+        r"httpx\.(Client|AsyncClient|HTTPTransport|get|post|stream|request)\(|urlopen\(|import (requests|aiohttp)"
+    )
+    found = {
+        str(path.relative_to(root))
+        for folder in ("airf5", "ingest", "dashboards")
+        for path in (root / folder).rglob("*.py")
+        if makes.search(path.read_text("utf-8"))
+    }
+    assert found == {"ingest/sources/http.py", "airf5/demo/management/commands/demo.py"}  # the demo asks its own page

@@ -204,7 +204,7 @@ def test_what_cannot_be_is_said_in_words_and_nothing_is_stored(
     answer = add(admin, kind, **changes)
     assert answer.status_code == 400 and words in answer.content.decode()
     assert not Feed.objects.exists() and not UserAction.objects.exists()
-    assert WORD not in answer.content.decode()
+    assert WORD not in answer.content.decode() and "u:p@" not in answer.content.decode()
     markup = Markup(answer.content.decode())
     assert (markup.h1, markup.inline, markup.unlabelled) == (1, [], [])
 
@@ -319,3 +319,16 @@ def test_every_page_is_whole_also_with_hostile_names(admin: Client) -> None:
         assert (answer.status_code, markup.h1, markup.inline, markup.unlabelled) == (200, 1, [], []), path
         assert len(markup.ids) == len(set(markup.ids)) and "<script>alert" not in answer.content.decode()
         assert "no-store" in answer["Cache-Control"]
+
+
+def test_a_secret_in_the_wrong_field_is_not_shown_again(admin: Client) -> None:
+    answer = add(admin, password="", password_ref=WORD)
+    assert answer.status_code == 400 and WORD not in answer.content.decode()
+
+
+def test_a_form_from_elsewhere_is_refused(admin: Client) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(get_user_model().objects.get())
+    for path in ("new/airflow/", "airflow/1/test/", "airflow/1/switch/"):
+        assert client.post(f"/settings/sources/{path}", AIRFLOW).status_code == 403
+    assert not Feed.objects.exists()
