@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 
 from django.db import OperationalError, connection, transaction
 
+from ingest import device_findings
 from ingest.doctor.findings import FAIL, OK, WARN, Finding
-from ingest.models import Airflow, Connection, Endpoint, Feed, RequestMinute
+from ingest.models import Airflow, Connection, Device, Endpoint, Feed, RequestMinute
+from ingest.store import devices
 
 LOOK_BACK = timedelta(hours=24)
 LINKED_BACK = timedelta(hours=1)
 LONGEST_ASK_MS = 5_000
 MOST_NAMED = 10
+BLIND = frozenset({"fastl4", "no_http"})  # told by _blind, also where iControl does not answer
 # Which virtual servers had a request that names a try. Reads one hour of the partitioned table by its BRIN on ts.
 LINKED = """SELECT DISTINCT endpoint_id FROM ingest_request
 WHERE ts > %s AND try_key_id IS NOT NULL AND endpoint_id = ANY(%s)"""
@@ -35,6 +38,7 @@ def routes_are_seen(now: datetime) -> Iterator[Finding]:
             "Attach the request-logging profile to the virtual servers that Airflow uses (`manage.py f5config`).",
         )  # fmt: skip
     yield from _blind(mine)
+    yield from _unlogged()
     yield from _execution_api([one for one in mine if one.execution_api], bool(talking))
     if talking:
         yield from _unused([one for one in mine if one.pk in talking], now)
@@ -48,6 +52,20 @@ def _blind(mine: Sequence[Endpoint]) -> Iterator[Finding]:
             WARN, "virtual servers", f"{_named(blind)} see no HTTP: they log no request, so what fails there stays unknown.",
             "Where Airflow uses one, give it an HTTP profile (and client-ssl, where F5 may end TLS).",
         )  # fmt: skip
+
+
+def _unlogged() -> Iterator[Finding]:
+    """What the devices' own configuration says is missing, one finding for all virtual servers that lack the same."""
+    told = Device.objects.filter(feeds__kind=Feed.Kind.F5_REST, feeds__capture="", feeds__enabled=True)
+    for device in told.distinct().order_by("name"):
+        lacking: dict[str, tuple[device_findings.Finding, list[str]]] = {}
+        for name, found in devices.findings_of(device).items():
+            for one in found:
+                if one.severity != device_findings.ADVICE and one.code not in BLIND:
+                    lacking.setdefault(one.code, (one, []))[1].append(name)
+        for one, names in lacking.values():
+            more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+            yield Finding(WARN, device.name, f"{', '.join(names[:MOST_NAMED])}{more}: {one.sentence}", one.remedy)
 
 
 def _execution_api(found: Sequence[Endpoint], talking: bool) -> Iterator[Finding]:

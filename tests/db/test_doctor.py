@@ -274,6 +274,16 @@ def test_routes_that_no_airflow_uses_that_are_blind_and_the_execution_api() -> N
     assert any("It crosses F5 at /Common/vs_api" in one for one in told(routes.routes_are_seen, OK))
 
 
+def test_what_a_devices_configuration_lacks_is_told_once_for_all_it_concerns() -> None:
+    for name in ("a", "b", "c"):
+        route = world.a_route(name)
+        route.profiles = [["/Common/http", "http", "all"]]
+        route.save()
+    a_feed("f5_rest", "bigip-1/rest", device=Device.objects.get())
+    [one] = [one for one in told(routes.routes_are_seen, WARN) if "request-log profile" in one]
+    assert one.startswith("bigip-1: /Common/vs_a, /Common/vs_b, /Common/vs_c: It has no request-log profile")
+
+
 # airf5 itself
 
 
