@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from ingest.parsers import f5_audit, f5_header, f5_ltm, f5_request_log, f5_telemetry, times
 from ingest.parsers.f5_header import clean, unwrap
+from ingest.parsers.f5_request_fields import normal
+from ingest.parsers.f5_request_kv import OTHER_MODULES, pairs
 from ingest.records import Action, HealthEvent, MemberState, Other, Reject, RequestLine, VirtualServer
 
 Record = RequestLine | HealthEvent | Action | MemberState | VirtualServer | Other | Reject
@@ -40,15 +42,23 @@ def parse_auto(
     return found_ltm
 
 
-# Keyword forms that only F5 writes, of modules that we do not judge by (ASM, AFM, PSM, DNS iRules, log forwarding).
+# Keyword forms that only F5 writes, of modules that we do not judge by (ASM, AFM, PSM, DNS iRules), and the keys by which
+# Telemetry Streaming tells the events of ASM, APM, AFM, CGNAT and AVR.
 _MODULES = ("CEF:0|F5|", "ASM:f5_asm=", ",f5_irule=")
+_TIMES = ("date_time", "event_timestamp", "eoctimestamp")
 
 
 def _other_module(message: str, raw: str, header: f5_header.Header, received: datetime | None) -> Other | None:
-    word = next((word for word in _MODULES if word in message[:400]), "")
-    if not word:
-        return None
-    return Other(header.at or received, header.hostname, header.process, "", header.severity, header.text, raw)
+    at, hostname = header.at, header.hostname
+    if not any(word in message[:400] for word in _MODULES):
+        values = {normal(key): value for key, value in pairs(message)[0]}
+        if not OTHER_MODULES & values.keys():
+            return None
+        at = next(filter(None, (times.any_time(values.get(key, "")) for key in _TIMES)), at)
+        hostname = values.get("hostname") or values.get("unit_hostname") or hostname
+    elif not hostname and ",f5_irule=" in header.text[:300]:  # a relay's name is glued to the first comma
+        hostname = header.text.partition(",")[0]
+    return Other(at or received, hostname, header.process, "", header.severity, header.text, raw)
 
 
 def _is_telemetry(message: str) -> bool:

@@ -45,7 +45,10 @@ _FIRST_CLIENT_KEY = _PLACE["http_method"]
 _FIRST = re.compile(r'(?:^|[\s,:;])([A-Za-z0-9_.-]{1,64})="')
 _NEXT = re.compile(r'", ?([A-Za-z0-9_.-]{1,64})="')
 _MOST_PAIRS = 2_000  # F5's own cap (constants.EVENT_LISTENER)
-_OTHER_MODULES = frozenset(("policy_name", "access_profile", "acl_policy_name", "dos_attack_id", "lsn_event", "f5_asm"))
+# What Telemetry Streaming tells the events of other modules by: ASM, APM, AFM, CGNAT, AVR.
+OTHER_MODULES = frozenset(
+    ("policy_name", "access_profile", "acl_policy_name", "dos_attack_id", "lsn_event", "f5_asm", "eoctimestamp")
+)
 
 
 def pairs(message: str) -> tuple[list[tuple[str, str]], bool]:
@@ -74,7 +77,7 @@ def parse(message: str, received: datetime | None) -> RequestLine | str | None:
     if normal(found[0][0]) == "airf5":
         return _airf5(found, closed, received)
     values, suspect = _any_order(found)
-    if _OTHER_MODULES & values.keys() or "eoctimestamp" in values:
+    if OTHER_MODULES & values.keys():
         return None
     asked = any(values.get(key) for key in ("http_uri", "http_method", "http_request", "uri"))
     if (not asked and "event_source" not in values) or not ("client_ip" in values or "virtual_name" in values):

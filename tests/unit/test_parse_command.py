@@ -68,7 +68,10 @@ def test_a_document_of_many_records_is_one_object(monkeypatch: pytest.MonkeyPatc
     (found,) = run(
         monkeypatch, "f5-telemetry", (SAMPLES / "telemetry-streaming" / "system_poller_output.json").read_bytes()
     )
-    assert found["record"] == "list" and {row["record"] for row in found["records"]} == {"member_state"}
+    assert found["record"] == "list" and {row["record"] for row in found["records"]} == {
+        "member_state",
+        "virtual_server",
+    }
 
 
 def test_a_template_of_ones_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
