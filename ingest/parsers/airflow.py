@@ -101,12 +101,12 @@ def parse_dag(item: Item) -> Dag | Reject:
         return row
     if not text(row, "dag_id"):
         return _reject("a DAG without dag_id", item)
-    tags = (text(tag, "name") if isinstance(tag, dict) else str(tag) for tag in _list(row.get("tags")))
+    tags = (text(tag, "name") if isinstance(tag, dict) else clean(str(tag)) for tag in _list(row.get("tags")))
     return Dag(
         dag_id=text(row, "dag_id"),
         is_paused=row.get("is_paused") is True,
         tags=tuple(filter(None, tags)),
-        owners=tuple(str(owner) for owner in _list(row.get("owners")) if owner),
+        owners=tuple(clean(str(owner)) for owner in _list(row.get("owners")) if owner),
     )
 
 
@@ -278,7 +278,8 @@ def split_host(value: str) -> tuple[str, str, int | None]:
 
 
 def _conn_id(rendered: dict[str, Any] | None) -> str:
-    return next((value for name in CONNECTION_FIELDS if isinstance(value := (rendered or {}).get(name), str)), "")
+    found = (value for name in CONNECTION_FIELDS if isinstance(value := (rendered or {}).get(name), str))
+    return clean(next(found, ""))
 
 
 def _path(rendered: dict[str, Any] | None) -> str:

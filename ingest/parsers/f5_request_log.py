@@ -22,6 +22,7 @@ from ingest.parsers.f5_links import (
     trace_id,
     try_identity,
 )
+from ingest.parsers.f5_request_fields import status_code
 from ingest.parsers.f5_request_template import Template, compile_template, parse_line, parse_message
 from ingest.records import Reject, RequestLine
 
@@ -82,7 +83,7 @@ class _Ints(dict[str, int | None]):
 
 _int = _Ints()
 _where = _Kept(lambda p: (p[1], p[3], p[5], _int[p[7]], p[9]))
-_server = _Kept(lambda p: (p[1], _int[p[3]], p[5], _int[p[7]]))
+_server = _Kept(lambda p: (p[1], _int[p[3]], p[5], status_code(p[7])))
 _asked = _Kept(lambda p: (p[1], p[3]))
 _agent = _Kept(lambda p: (p[1], p[3]))
 _new = tuple.__new__

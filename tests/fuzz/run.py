@@ -50,9 +50,11 @@ def run(inputs: int, seed: int) -> int:
             try:
                 said, took = targets.timed(target, given)
                 slowest[target.name] = max(slowest[target.name], took)
-            except Exception as error:  # any of them is a find
-                said = "broken"
-                found.setdefault((target.name, f"{type(error).__name__}: {error}"[:200]), given)
+            except Exception as error:  # any of them is a find, and it is shown at once
+                said, what = "broken", (target.name, f"{type(error).__name__}: {error}"[:200])
+                if what not in found:
+                    found[what] = given
+                    print(f"  {' '.join(what)}: {given!r:.300}", flush=True)
             ended[target.name][said] += 1
         if len(found) >= MOST_FOUND:
             break
