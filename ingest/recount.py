@@ -40,6 +40,7 @@ VIRTUALS, POOLS, EVENTS = (
     "F5's totals of its pool members",
     "the event log's numbers",
 )
+MOST_JUMP, LEAST_EVENTS = 100, 10  # a jump beyond so many times what came says nothing of what is missing
 HOUR, SETTLED = timedelta(hours=1), timedelta(minutes=2)
 AIRFLOWS = ("airflow_api", "airflow_db")
 
@@ -196,6 +197,8 @@ def recount_events(feed: Feed) -> int:
             cursor.execute(load("recount_events"), {"source": feed.airflow.name, "from": span.start, "to": span.end})
             before, highest, stored = cursor.fetchone()
             counted = highest - before if before is not None and highest is not None else 0
+            if counted > MOST_JUMP * max(stored, LEAST_EVENTS):
+                counted = 0  # the numbering was moved on (a restored or migrated database), or nearly all is hidden
             _conclude(feed, span, Count(max(0, counted), stored if counted > 0 else 0, 0, EVENTS))
         start, done = span.end, done + 1
     return done

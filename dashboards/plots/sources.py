@@ -18,10 +18,10 @@ STATES = {"complete": "success", "missing": "failed", "thin": "slow"}
 ROOM_ICON = 1.5  # per cent of the axis
 
 
-def plot(ribbons: Sequence[Ribbon], start: datetime, end: datetime, ident: str = "ledger-plot") -> Plot:
+def plot(ribbons: Sequence[Ribbon], start: datetime, end: datetime, wish: int = 15) -> Plot:
     drawn = Plot(
         Axis(start, end), f"Complete, missing and not yet arrived, {clock(start)} to {clock(end)} UTC",
-        long=True, ident=ident,
+        wish, True, "ledger-plot",
     )  # fmt: skip
     for ribbon in ribbons:
         y = drawn.lane(ribbon.feed.name, said(ribbon), f"/sources/{ribbon.feed.id}/", ribbon.feed.name)

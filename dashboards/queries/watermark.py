@@ -167,7 +167,8 @@ def _but(missing: Sequence[GapRow], current: Sequence[FeedRow], last: FeedRow) -
     """What is not complete before that moment, and why it goes no further."""
     mine = {row.name for row in current}
     hiding = [gap for gap in missing if gap.hides and gap.feed in mine]
-    inside = [gap for gap in hiding if last.complete_to and gap.start < last.complete_to]
+    # One cause is one gap, in however many logs
+    inside = {(gap.kind, gap.start, gap.end) for gap in hiding if last.complete_to and gap.start < last.complete_to}
     text = f", but for {len(inside)} gap{'' if len(inside) == 1 else 's'}" if inside else ""
     lasting = next((gap for gap in hiding if gap.end is None and gap.feed == last.name), None)
     return f"{text}; from then on {last.name} lacks data: {lasting.kind_words or lasting.reason}" if lasting else text

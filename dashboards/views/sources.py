@@ -72,7 +72,7 @@ def source(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
         "nav": "sources",
         "filters": False,
         "live": bool(asked.last) and not found.row.capture,
-        "plot": drawn.plot([ribbon], asked.start, max(asked.start + timedelta(seconds=1), min(asked.end, now))),
+        "plot": drawn.plot([ribbon], asked.start, max(asked.start + timedelta(seconds=1), min(asked.end, now)), 8),
         "may_replay": who.role in PERMISSIONS["replay_rejects"],
         **_ask(now, found.row.device or found.row.airflow, "device" if found.row.device else "airflow"),
     }

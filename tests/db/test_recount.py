@@ -153,6 +153,14 @@ def test_numbers_of_the_event_log_that_are_missing(db: None) -> None:
     assert recount.update(NOW) == 0
 
 
+def test_a_numbering_that_was_moved_on_is_no_gap(db: None) -> None:
+    hour = NOW.replace(minute=0) - timedelta(hours=2)
+    world.a_feed("prod", "airflow_api", airflow=world.an_airflow(), complete_from=hour, complete_to=NOW)
+    for number, minutes in {10: 55, 11: 65, 2_000_012: 66}.items():
+        world.an_action(hour + timedelta(minutes=minutes), layer="airflow", source="prod", external_id=str(number))
+    assert recount.update(NOW) == 1 and recounts() == [(0, 0, 0)] and not Gap.objects.exists()
+
+
 def test_an_event_log_that_may_not_be_read_is_not_counted(db: None) -> None:
     hour = NOW - timedelta(hours=5)
     refusals = [{"endpoint": "/eventLogs", "sentence": "no"}]
