@@ -10,6 +10,9 @@ _REQUEST = re.compile(
     rb"(?:,f5_irule=[A-Za-z-]{0,40}(?:HTTP|LB_FAILED),|CEF:0\|F5\|BIG-IP\|[^|]*\|[^|]*\|HTTP|access_json - \{|"
     rb"f5LTM - [^ ]{1,32} \[)"
 )
+_IRULE = re.compile(
+    rb"<[0-9]{1,3}>[A-Za-z0-9 :.+_/\[\]-]{0,120}Rule /[^ ]{1,200} <HTTP_[A-Z_]{1,40}>: (?:virtual|client_ip)="
+)
 _AUDIT = re.compile(
     rb"AUDIT|pam_audit|pam_bigip_authz|pam_unix|\bsshd\b|ssl_acc|ssl_req|restjavad|0107041[0-9]|0142000[0-9]"
 )
@@ -22,7 +25,7 @@ def kind_of(message: bytes) -> str:
         return "request"
     if not head.startswith(b"<"):
         return "request"  # syslog always has a priority; a request log sends its template and nothing else
-    if _REQUEST.match(head):
+    if _REQUEST.match(head) or _IRULE.match(head):
         return "request"
     return "audit" if _AUDIT.search(head) else "ltm"
 

@@ -54,6 +54,14 @@ DAEMONS = re.compile(
     rf"(?:{_OWN}|tmsh|icrd|scriptd|bd|restjavad|restnoded|alertd|clusterd|vcmpd|statsd|mgmtd|zrd|zxfrd|overdog|csyncd|"
     r"fpdd|merged|evrouted|ql|vxland|lind|iprepd|tmipsecd|keymgmtd|sdmd|websso|nlad|avrd|devmgmtd|hwpd|monpd|boot_marker)\Z"
 )
+_CRON = (
+    "/usr/bin/diskmonitor",
+    "/usr/bin/diskwearoutstat",
+    "/usr/bin/updatecheck",
+    "/usr/bin/phonehome_upload",
+    "/usr/bin/copy_rrd",
+    "/usr/share/ts/bin/",
+)
 _ACCESS = re.compile(
     r"/[A-Za-z0-9_.-]{1,64}/[^\s:]{1,256}:[^\s:]{1,64}:[0-9a-f]{8}: "
 )  # APM: profile, partition, session
@@ -109,6 +117,8 @@ def is_f5(header: Header) -> bool:
     if header.hostname and text.startswith("Saving running configuration..."):
         return True
     if lost_messages(text) is not None and (header.level or header.process or header.hostname):
+        return True
+    if header.process == "CROND" and any(command in text[:300] for command in _CRON):
         return True
     if _ACCESS.match(text):
         return True

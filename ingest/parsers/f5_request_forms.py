@@ -259,7 +259,9 @@ def irule(message: str, received: datetime | None) -> Found:
     values["ua"] = values.pop("user_agent", "").strip('"').removesuffix("]")
     header = parse_header(message, received)
     values["hostname"] = header.hostname
-    return request_line(values, header.at or received, differs)
+    # An iRule that logs something else first may log a client's text there, which can look like this form.
+    ours = message.startswith(("virtual=", "client_ip="), match.end())
+    return request_line(values, header.at or received, differs or not ours)
 
 
 FORMS: tuple[Callable[[str, datetime | None], Found], ...] = (

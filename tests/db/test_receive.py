@@ -73,10 +73,16 @@ def test_each_message_goes_to_its_stream_by_what_a_client_cannot_write() -> None
         b'<133>1 2026-11-22T09:25:35.570Z lb1.example.net f5LTM - ID2 [srcip="10.0.0.1" method="GET"',
         b'<111>1 2026-11-22T09:25:35+00:00 lb1 F5 - access_json - {"event_type":"HTTP_REQUEST"}',
         b"<134>CEF:0|F5|BIG-IP|||HTTP Request|Low| src=10.0.0.1",
+        b"<134>Nov 22 09:25:10 lb1 info tmm1[16963]: Rule /Common/log <HTTP_RESPONSE>: virtual=/Common/vs client_ip=10.9.9.9",
     ],
 )
 def test_a_request_log_with_a_priority_is_no_syslog(message: bytes) -> None:
     assert kind_of(message) == "request"
+
+
+def test_what_another_irule_logs_of_a_client_stays_in_the_ltm_log() -> None:
+    said = b"<134>Nov 22 09:25:10 lb1 info tmm1[1]: Rule /Common/r <HTTP_REQUEST>: URI: /?virtual=/Common/vs client_ip=1.2.3.4"
+    assert kind_of(said) == "ltm"
 
 
 def test_a_further_line_goes_where_its_first_line_went(tmp_path: Path) -> None:

@@ -187,6 +187,7 @@ def test_an_id_with_two_texts_is_decided_by_its_text() -> None:
         "May 24 11:15:01 HOSTNAME notice logrotate[3582]: ALERT exited abnormally with [1]",
         "Jan 17 03:35:18 h info CROND[6551]: (root) CMD (/usr/bin/diskmonitor)",
         "apmd[14173]: GSSAPI client step 1",
+        "CROND[1786]: (root) CMD (/usr/bin/diskmonitor)",
         "/Common/SAML:Common:76220fff: Username 'a'",
         "Oct 28 03:36:30 gtm1 Saving running configuration...",
         "Feb 17 23:35:29 b info tmm2[17067]: Rule /Common/r <HTTP_RESPONSE>: Response Code: 404",

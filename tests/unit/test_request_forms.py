@@ -113,6 +113,16 @@ def test_a_value_that_is_missing_is_unknown_and_never_zero(name: str) -> None:
             assert (found.status, found.response_us, found.bytes, found.server_port) == (None, None, None, None)
 
 
+def test_an_irule_that_logs_a_clients_text_makes_no_exact_link() -> None:
+    uuid = "01a20292-e55e-7256-bf6c-250866266e5a"
+    said = (
+        f'client_ip=1.1.1.1 request="GET /execution/task-instances/{uuid}/run HTTP/1.1" server_status=500 host=h '
+        "lb_server=10.1.1.1:80"
+    )
+    found = parse(f"Nov 22 09:25:10 lb1 info tmm[1]: Rule /Common/r <HTTP_REQUEST>: URI: /?{said}", NEAR)
+    assert isinstance(found, RequestLine) and found.suspect and link_key(found) is None
+
+
 def test_no_form_is_forgotten() -> None:
     assert set(EXPECTED) == set(TEMPLATES) and set(IRULES) == set(LINES)
     assert {name[0] for name in (*TEMPLATES, *LINES)} == set("abcdefghijkl")
