@@ -59,9 +59,10 @@ def _storable(value: Any) -> None:
     """PostgreSQL takes neither NUL nor half a character, nor JSON with a number that is none."""
     if isinstance(value, str):
         _must("\x00" not in value, "a NUL in the record")
-        _must(
-            value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value), "a lone surrogate in the record"
-        )
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise Broken("a lone surrogate in the record") from None
     elif isinstance(value, float):
         _must(math.isfinite(value), f"{value} in the record")
     elif isinstance(value, dict):

@@ -15,7 +15,7 @@ CHANGES = st.lists(st.builds(mutate.Change, PART, PART, PART, PART), max_size=4)
 
 
 @given(st.sampled_from(seeds.lines()), CHANGES)
-@settings(max_examples=35, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_a_changed_line_ends_in_one_record_and_loses_nothing(seed: str, changes: list[mutate.Change]) -> None:
     line = mutate.line(seed, changes)
     for target in targets.LINES:
@@ -23,7 +23,7 @@ def test_a_changed_line_ends_in_one_record_and_loses_nothing(seed: str, changes:
 
 
 @given(st.sampled_from(seeds.documents()), CHANGES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_a_changed_document_ends_in_records_that_can_be_stored(seed: Any, changes: list[mutate.Change]) -> None:
     document = mutate.document(seed, changes)
     for target in targets.DOCUMENTS:
