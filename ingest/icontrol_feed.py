@@ -31,6 +31,8 @@ TURN_S = 40.0  # a pull that takes longer goes on in the next one, well before i
 CALLS_PER_MINUTE = 30
 LEAST_CALLS, MOST_CALLS = 6, 600
 MOST_BACK_OFF = 16.0
+MOST_FAILED = 7
+TRY_AGAIN_S = 86_400.0  # the one call for all members, where the device did not know it
 SLOW_S = 1.0  # an answer faster than that is never slow
 SLOWER = 2.0  # times as long as is usual for this reading
 LOGIN_AGAIN = timedelta(minutes=15)  # a device locks a user after a few wrong passwords
@@ -139,9 +141,10 @@ def _to_ask(pull: _Pull) -> Sequence[Reading]:
     budget = int(calls_per_minute(pull.feed) / _back_off(pull))
     left = max(1, budget) - len(recent)
     asked = pull.cursor.get("asked", {})
-    if not pull.cursor.get("one_by_one"):
-        return f5_rest.due(asked, pull.now, left)
-    readings = f5_rest.due({**asked, "member_stats": at}, pull.now, left)
+    failed = {name: told[0] for name, told in pull.footprint.get("failing", {}).items()}
+    if at - float(pull.cursor.get("one_by_one", 0.0)) > TRY_AGAIN_S:  # a device may have been updated
+        return f5_rest.due(asked, pull.now, left, failed)
+    readings = f5_rest.due({**asked, "member_stats": at}, pull.now, left, failed)
     room = max(0, left - len(readings))
     group = pull.feed.device.group_id if pull.feed.device else None
     pools = list(F5Pool.objects.filter(group=group).order_by("name").values_list("name", flat=True))
@@ -161,7 +164,7 @@ def _store(pull: _Pull, reply: Reply) -> None:
     if reply.outcome in ("told", "refused", "absent"):
         pull.cursor["asked"] = {**pull.cursor.get("asked", {}), name: pull.now.timestamp()}
     if name == "member_stats" and reply.outcome == "absent":
-        pull.cursor["one_by_one"] = True
+        pull.cursor["one_by_one"] = pull.now.timestamp()
     if reply.outcome != "told" or reply.middle is None:
         return
     digest = hashlib.sha256(json.dumps(reply.body, sort_keys=True).encode()).hexdigest()[:32]
@@ -241,8 +244,24 @@ def _account(pull: _Pull) -> None:
             "mean_s": round(pull.spent.seconds / pull.spent.calls, 4), "last_calls": pull.spent.calls,
             "last_bytes": pull.spent.bytes,
         }  # fmt: skip
+    told["failing"] = _failing(pull)
     told["absent"] = _kept(told.get("absent", ()), pull, "absent")
-    Feed.objects.filter(pk=pull.feed.pk, epoch=pull.epoch).update(footprint=told)
+    Feed.objects.filter(pk=pull.feed.pk, epoch=pull.epoch).update(footprint=told, cursor=pull.cursor)
+
+
+def _failing(pull: _Pull) -> dict[str, list[Any]]:
+    """Readings that fail while the device answers others: {name: [how often in a row, what it said last]}."""
+    found = dict(pull.footprint.get("failing", {}))
+    answers = any(one.outcome in ("told", "refused", "absent") for one in pull.replies)
+    for one in pull.replies:
+        name = one.reading.name
+        if one.outcome == "failed" and answers:
+            found[name] = [min(MOST_FAILED, found.get(name, [0])[0] + 1), one.sentence]
+            if found[name][0] > 1:
+                pull.cursor["asked"] = {**pull.cursor.get("asked", {}), name: pull.now.timestamp()}
+        elif one.outcome in ("told", "refused", "absent"):
+            found.pop(name, None)
+    return found
 
 
 def _kept(before: Sequence[dict[str, Any]], pull: _Pull, outcome: str) -> list[dict[str, Any]]:

@@ -111,6 +111,7 @@ class DeviceRow:
     findings: tuple[FindingRow, ...]
     refusals: tuple[dict[str, str], ...]  # what the user may not read
     absent: tuple[dict[str, str], ...]  # what the device does not have
+    failing: tuple[str, ...]  # what fails again and again while the rest is answered
     footprint: Footprint | None
 
 
@@ -147,6 +148,7 @@ def _device(one: Any, feed: Any, now: datetime) -> DeviceRow:
         certificates=tuple(certificates), users=tuple(_user(row) for row in sorted(one.users.all(), key=lambda row: row.name)),
         monitors=one.monitors_told, findings=_findings(of_syslog(told)),
         refusals=tuple(feed.refusals) if feed else (), absent=tuple(footprint.get("absent", ())),
+        failing=tuple(f"{said} ({count} times in a row)" for count, said in footprint.get("failing", {}).values()),
         footprint=_footprint(footprint) if footprint else None,
     )  # fmt: skip
 

@@ -78,7 +78,7 @@ def parse_pool_members_stats(answer: Any) -> list[MemberState]:
         members.append(
             MemberState(
                 f5_pool=pool,
-                member=f"{node}:{port}" if port is not None else node,
+                member=f"{node}{'.' if ':' in node else ':'}{port}" if port is not None else node,
                 address=described(entries, "addr"),
                 port=port,
                 state=described(entries, "monitorStatus"),

@@ -19,6 +19,7 @@ from ingest.sources.f5_session import AT_ONCE, NotAllowed, NotThere, Session, ti
 from ingest.sources.http import SourceError, SourceRefused
 
 MOST_PAGES = 100
+SELDOM_S = 3600
 EXPANDED = {"expandSubcollections": "true"}
 
 
@@ -86,15 +87,25 @@ class Reply:
     error: SourceError | None = None
 
 
-def due(asked: Mapping[str, float], now: datetime, most: int) -> list[Reading]:
-    """The readings whose time has come, the most overdue first (by how many of its turns it waits), at most `most`."""
-    at = now.timestamp()
-    waits = {one.name: (at - asked.get(one.name, 0.0)) / one.every_s for one in READINGS}
+def due(asked: Mapping[str, float], now: datetime, most: int, failed: Mapping[str, int] | None = None) -> list[Reading]:
+    """The readings whose time has come, the most overdue first (by how many of its turns it waits), at most `most`.
+
+    `failed`: how often in a row a reading failed while the device answered others. It is asked after all others, and
+    from the second time on more seldom, up to once an hour: one list that takes too long must not keep the rest from
+    being read.
+    """
+    at, failed = now.timestamp(), failed or {}
+    every = {
+        one.name: min(one.every_s << max(0, failed.get(one.name, 0) - 1), max(one.every_s, SELDOM_S))
+        for one in READINGS
+    }
+    waits = {one.name: (at - asked.get(one.name, 0.0)) / every[one.name] for one in READINGS}
     ready = [one for one in READINGS if waits[one.name] >= 0.95]
     order = {one.name: place for place, one in enumerate(READINGS)}
     ready.sort(key=lambda one: (-waits[one.name] if asked.get(one.name) else 0.0, order[one.name]))
     chosen = ready[: max(0, most)]
-    return sorted(chosen, key=lambda one: order[one.name])  # the clock goes first, alone
+    # The clock goes first, alone; what failed goes last.
+    return sorted(chosen, key=lambda one: (failed.get(one.name, 0) > 0, order[one.name]))
 
 
 def stats_of(pools: Iterable[str]) -> list[Reading]:

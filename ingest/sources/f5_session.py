@@ -7,6 +7,7 @@ those are told apart from "not allowed" and "not there".
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import queue
 import re
@@ -16,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -80,12 +81,14 @@ class Session:
     ) -> None:
         if not target.username or not target.password:
             raise SourceRefused(f"{target.name} has no user name or no password: configure both.", 401)
+        if _is_clear(target.base_url):
+            raise SourceRefused(f"{target.name} would get the password in clear: write its address as https://.", 401)
         self.target, self.now, self.clock = target, now, clock
         self.spent = Spent()
         self.token_since: datetime | None = None
         self._token = ""
         self._renew_at: datetime | None = None
-        self._lock = threading.Lock()
+        self._lock, self._counting = threading.Lock(), threading.Lock()
         self._clients: queue.SimpleQueue[httpx.Client] = queue.SimpleQueue()
         for _ in range(AT_ONCE):
             self._clients.put(
@@ -168,12 +171,23 @@ class Session:
             return answer
         finally:
             self._clients.put(client)
-            self.spent.calls += 1
-            self.spent.bytes += size
-            self.spent.seconds += self.clock() - began
+            with self._counting:
+                self.spent.calls += 1
+                self.spent.bytes += size
+                self.spent.seconds += self.clock() - began
 
     def _age_s(self) -> float:
         return (self.now() - self.token_since).total_seconds() if self.token_since else 0.0
+
+
+def _is_clear(base_url: str) -> bool:
+    """Whether a password would travel unencrypted; on this machine it may."""
+    parts = urlsplit(base_url)
+    try:
+        near = ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        near = False
+    return parts.scheme == "http" and not near
 
 
 def root_of(base_url: str) -> str:

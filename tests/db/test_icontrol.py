@@ -277,6 +277,34 @@ def test_a_device_in_need_keeps_what_was_told_and_is_asked_later(world: World) -
     assert RoutingPolicy.objects.filter(kind="irule").exists()
 
 
+def test_one_list_that_always_fails_does_not_keep_the_rest_from_being_read(world: World) -> None:
+    world.device.instead["/mgmt/tm/ltm/virtual"] = (503, {"code": 503, "message": "busy"})
+    with pytest.raises(SourceUnavailable):
+        world.pull()
+    assert world.feed.footprint["failing"]["virtual"][0] == 1 and not Certificate.objects.exists()
+    with pytest.raises(SourceUnavailable):
+        world.pull(60)  # it goes last now
+    assert Certificate.objects.exists() and world.feed.footprint["failing"]["virtual"][0] == 2
+    world.pull(300)  # and is not due yet
+    with pytest.raises(SourceUnavailable):
+        world.pull(600)
+    assert world.feed.footprint["failing"]["virtual"][0] == 3
+    del world.device.instead["/mgmt/tm/ltm/virtual"]
+    for _ in range(3):  # as far as the budget goes, which is small after failures
+        world.pull(1200)
+    assert world.feed.footprint["failing"] == {} and Endpoint.objects.exists()
+
+
+def test_a_device_that_is_away_is_no_list_that_fails(world: World) -> None:
+    world.device.instead[LOGIN] = (503, {"code": 503, "message": "restarting"})
+    for _ in range(3):
+        with pytest.raises(SourceUnavailable):
+            world.pull(60)
+    assert world.feed.footprint["failing"] == {}
+    del world.device.instead[LOGIN]
+    assert world.pull(60) > 0
+
+
 def test_a_wrong_password_is_not_tried_again_and_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BIGIP_PASSWORD", "wrong")
     for after in (0, 120, 300):

@@ -147,6 +147,15 @@ def test_counters_recount_virtual_servers_and_pools() -> None:
     assert set(pools) == {"/Common/pool_airflow_api", "/Common/pool_orders", "/Common/pool_reports"}
 
 
+def test_an_ipv6_member_has_one_name_in_both_answers() -> None:
+    entries = {"nodeName": {"description": "/Common/2001:db8::1"}, "poolName": {"description": "/Common/p"}}
+    entries |= {"port": {"value": 443}, "addr": {"description": "2001:db8::1"}}  # type: ignore[dict-item]
+    (now,) = f5_icontrol.parse_pool_members_stats({"entries": entries})
+    row = {"fullPath": "/Common/p", "members": [{"fullPath": "/Common/2001:db8::1.443", "address": "2001:db8::1"}]}
+    (configured,) = f5_icontrol.parse_pools({"items": [row]})
+    assert (now.member, now.port) == (configured.member, configured.port) == ("/Common/2001:db8::1.443", 443)
+
+
 def test_the_state_of_a_pair() -> None:
     assert f5_config.parse_status(sample("failover")) == Status("ACTIVE", "green", "1/1 active")
     assert f5_config.parse_failover({"apiRawValues": {"apiAnonymous": "Failover active for 0d 01:20:32\n"}}) == Status(

@@ -222,10 +222,28 @@ def test_due_readings_go_by_how_long_they_wait() -> None:
     assert f5_rest.due({}, NOW, 0) == []
     asked = dict.fromkeys(BY_NAME, at)
     assert f5_rest.due(asked, NOW, 100) == []
-    asked |= {"pool": at - 900, "clock": at - 31, "certificate": at - 4000}
+    asked |= {"pool": at - 900, "clock": at - 61, "certificate": at - 4000}
     assert [one.name for one in f5_rest.due(asked, NOW, 2)] == ["pool", "certificate"]
     assert [one.name for one in f5_rest.due(asked, NOW, 1)] == ["pool"]
     assert [one.name for one in f5_rest.due(asked, NOW, 3)] == ["clock", "pool", "certificate"]
+
+
+def test_what_failed_is_asked_last_and_more_seldom() -> None:
+    at = NOW.timestamp()
+    asked = dict.fromkeys(BY_NAME, at - 4000.0)
+    assert [one.name for one in f5_rest.due(asked, NOW, 100, {"pool": 2})][-1] == "pool"
+    asked = dict.fromkeys(BY_NAME, at - 400.0)
+    assert "pool" in [one.name for one in f5_rest.due(asked, NOW, 100, {"pool": 1})]
+    assert "pool" not in [one.name for one in f5_rest.due(asked, NOW, 100, {"pool": 2})]
+    asked = dict.fromkeys(BY_NAME, at - 3600.0)
+    assert {"pool", "certificate"} <= {one.name for one in f5_rest.due(asked, NOW, 100, {"pool": 7, "certificate": 7})}
+
+
+def test_a_password_does_not_travel_in_clear(device: RecordedDevice) -> None:
+    with pytest.raises(SourceRefused, match="in clear"):
+        open_session(device, base_url="http://bigip-1.example.com")
+    open_session(device, base_url="http://127.0.0.1:8080").close()
+    assert device.asked == []
 
 
 def test_names_and_addresses_as_icontrol_wants_them(device: RecordedDevice, session: Session) -> None:
