@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from airf5.failpoints import failpoint, planted
 from ingest import (
     airflow_feed,
     clocks,
@@ -26,6 +27,7 @@ from ingest import (
     partitions,
     recount,
     snapshot_feed,
+    spool_files,
     templates,
 )
 from ingest.models import Airflow, Batch, Feed, Slot
@@ -50,7 +52,9 @@ def ingest(feed: Feed, epoch: int) -> int:
     """Read what is new of this feed under the lease with this epoch; the number of lines or items read."""
     try:
         if feed.kind in (Feed.Kind.AIRFLOW_API, Feed.Kind.AIRFLOW_DB):
-            return airflow_feed.read(feed, epoch, TURN_S)
+            read = airflow_feed.read(feed, epoch, TURN_S)
+            recount.recount_tries(feed, timezone.now())
+            return read
         if feed.kind == Feed.Kind.F5_ICONTROL:
             read = snapshot_feed.read(feed, epoch)
             ledger.reached(feed, timezone.now())
@@ -105,11 +109,13 @@ def _ahead(feed: Feed, chunks: Iterator[spool.Chunk]) -> Iterator[tuple[spool.Ch
 
 def _store_chunk(feed: Feed, epoch: int, chunk: spool.Chunk, columns: Columns | None = None) -> int:
     began, now = time.monotonic(), timezone.now()
+    failpoint("chunk.read")
     with transaction.atomic():
         file_id = feeds.file_id(feed, chunk.file)
         known = {"state": Feed.State.OK, "failures": 0, "position_lag": chunk.unread}
         if chunk.lines:
             counts = store_lines(feed, file_id, chunk.lines, now, columns)
+            failpoint("chunk.stored")
             last = feeds.as_line(file_id, *chunk.lines[-1], now).received_at
             span = (chunk.start, chunk.file.offset)
             batch = feeds.save_batch(feed, counts, now, time.monotonic() - began, chunk.file.path, span)
@@ -118,10 +124,17 @@ def _store_chunk(feed: Feed, epoch: int, chunk: spool.Chunk, columns: Columns | 
                 ledger.note_rejects(feed, batch, counts.rejects)
                 clocks.heard(feed, counts.newest_at, last)
             known |= _progress(feed, counts, last, now)
-        feeds.save_file(feed, chunk.file)
+            failpoint("chunk.counted")
+        if not planted("cursor-apart"):
+            feeds.save_file(feed, chunk.file)
+        failpoint("chunk.moved")
         if feed.capture:  # it is told from outside how far a capture goes, and when it is closed
             known = {name: value for name, value in known.items() if name not in ("state", "complete_from")}
         leases.commit_cursor(feed.pk, epoch, **known)
+        failpoint("chunk.fenced")
+    failpoint("chunk.committed")
+    if planted("cursor-apart"):
+        feeds.save_file(feed, chunk.file)
     return len(chunk.lines)
 
 
@@ -204,12 +217,14 @@ def correlate(now: datetime, limit: int = JUDGE_AT_ONCE) -> int:
     for feed in live.select_related("device"):
         if feed.complete_to:
             requests.expire_halves(feed, feed.complete_to)
+    failpoint("correlate.expired")
     for airflow in Airflow.objects.filter(tries__judge=True, tries__ti_id=None).distinct():
         bind_forgotten(airflow)
     if leases.claim_slot("recount", now, RECOUNT_EVERY):
         clocks.update(now)
         recount.update(now)
     judged = judging.judge_pending(now, limit)
+    failpoint("correlate.judged")
     incidents.update_all(now)
     return judged
 
@@ -222,5 +237,6 @@ def housekeep(now: datetime) -> None:
     partitions.summarise()
     ledger.expire(now)
     telemetry.forget(now)
+    spool_files.expire(now)
     Batch.objects.filter(at__lt=now - KEEP_BATCHES, feed__capture="").delete()
     Slot.objects.filter(start__lt=now - KEEP_SLOTS).delete()

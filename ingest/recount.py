@@ -6,6 +6,7 @@ totals are compared when the log of that time has been read; then the older samp
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 
 from airf5.sql import load
-from ingest import ledger
+from ingest import airflow_feed, leases, ledger
 from ingest.intervals import Span
 from ingest.models import (
     CounterSample,
@@ -28,7 +29,10 @@ from ingest.models import (
     RequestMinute,
     SpoolFile,
 )
+from ingest.sources import airflow_count
+from ingest.sources.http import SourceError
 
+log = logging.getLogger(__name__)
 Kind = Gap.Kind
 READ_AFTER = timedelta(seconds=10)  # lines of a moment are read so long after it
 EDGE = timedelta(seconds=2)  # a request is counted when it arrives and logged when it is answered
@@ -41,6 +45,9 @@ VIRTUALS, POOLS, EVENTS = (
     "the event log's numbers",
 )
 MOST_JUMP, LEAST_EVENTS = 100, 10  # a jump beyond so many times what came says nothing of what is missing
+TRIES = "Airflow's own count of its ended tasks"
+COUNTED_AFTER = timedelta(minutes=10)  # an hour is counted when what ended in it has long been pulled
+COUNT_EVERY = timedelta(minutes=10)
 HOUR, SETTLED = timedelta(hours=1), timedelta(minutes=2)
 AIRFLOWS = ("airflow_api", "airflow_db")
 
@@ -172,6 +179,7 @@ def _conclude(feed: Feed, span: Span, count: Count) -> None:
 REASONS = {
     VIRTUALS: "F5's own totals of its virtual servers count more requests than its log holds",
     POOLS: "F5's own totals of its pool members count more requests than its log holds",
+    TRIES: "Airflow counts more ended tasks than were pulled from it",
     EVENTS: "numbers of Airflow's event log are missing: deleted, hidden from our user, or given up by its database",
 }
 
@@ -202,3 +210,29 @@ def recount_events(feed: Feed) -> int:
             _conclude(feed, span, Count(max(0, counted), stored if counted > 0 else 0, 0, EVENTS))
         start, done = span.end, done + 1
     return done
+
+
+def recount_tries(feed: Feed, now: datetime, **session: Any) -> int:
+    """Ask an Airflow how many tasks ended in the next whole hour that is long over, and compare; 1 where it was asked."""
+    if feed.kind != Feed.Kind.AIRFLOW_API or feed.complete_from is None or feed.complete_to is None:
+        return 0
+    last = Recount.objects.filter(feed=feed, by=TRIES).order_by("-end").first()
+    whole = feed.complete_to.replace(minute=0, second=0, microsecond=0)
+    start = (
+        last.end if last else max(whole - HOUR, feed.complete_from.replace(minute=0, second=0, microsecond=0) + HOUR)
+    )
+    span = Span(start, start + HOUR)
+    if span.end + COUNTED_AFTER > feed.complete_to or not leases.claim_slot(f"count {feed.pk}", now, COUNT_EVERY):
+        return 0
+    try:
+        source, api = airflow_feed.source_of(feed), str(feed.cursor.get("api") or "")
+        counted = airflow_count.ended(source, span.start, span.end, api, **session)
+    except SourceError as error:  # the pull went well: that this went wrong is no failure of the feed
+        log.warning("%s could not be counted: %s", feed.name, error)
+        return 0
+    with transaction.atomic(), connection.cursor() as cursor:
+        parameters = {"airflow": feed.airflow_id, "from": span.start, "to": span.end}
+        cursor.execute(load("recount_tries"), parameters)
+        stored, moved = cursor.fetchone()
+        _conclude(feed, span, Count(counted, stored, moved, TRIES))
+    return 1

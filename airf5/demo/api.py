@@ -146,6 +146,7 @@ def plain(items: list[Item], query: Query, name: str) -> Item:
 
 def _changed(found: Iterable[rows.Shown | None], query: Query) -> list[Item]:
     since, until = _moment(query.get("updated_at_gte")), _moment(query.get("updated_at_lte"))
+    ended = _moment(query.get("end_date_gte")), _moment(query.get("end_date_lte"))
     state = query.get("state")
     return [
         shown.row
@@ -154,7 +155,14 @@ def _changed(found: Iterable[rows.Shown | None], query: Query) -> list[Item]:
         and (since is None or shown.updated_at >= since)
         and (until is None or shown.updated_at <= until)
         and (state is None or shown.row["state"] == state)
+        and _ended(shown.row, *ended)
     ]
+
+
+def _ended(row: Item, since: datetime | None, until: datetime | None) -> bool:
+    """As Airflow filters by end_date: what still runs ends now."""
+    at = _moment(row.get("end_date")) or datetime.now(UTC)
+    return (since is None or at >= since) and (until is None or at <= until)
 
 
 def _page(found: list[Item], query: Query, name: str, order: Callable[[Item], str]) -> Item:

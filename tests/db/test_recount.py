@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from django.utils import timezone
 
@@ -159,6 +160,50 @@ def test_a_numbering_that_was_moved_on_is_no_gap(db: None) -> None:
     for number, minutes in {10: 55, 11: 65, 2_000_012: 66}.items():
         world.an_action(hour + timedelta(minutes=minutes), layer="airflow", source="prod", external_id=str(number))
     assert recount.update(NOW) == 1 and recounts() == [(0, 0, 0)] and not Gap.objects.exists()
+
+
+def an_airflow_that_counts(monkeypatch: pytest.MonkeyPatch, **totals: int) -> tuple[Feed, dict[str, Any]]:
+    asked: list[dict[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/v2/version":
+            return httpx.Response(200, json={"version": "3.3.2"})
+        asked.append(dict(request.url.params))
+        assert request.url.path.endswith("/dags/~/dagRuns/~/taskInstances")
+        return httpx.Response(200, json={"task_instances": [], "total_entries": totals[request.url.params["state"]]})
+
+    monkeypatch.setenv("T", "a-token")
+    feed = world.a_feed(
+        "prod", "airflow_api", airflow=world.an_airflow(), config={"base_url": "http://a.example", "token": "env:T"},
+        complete_from=NOW - timedelta(hours=9), complete_to=NOW.replace(minute=30),
+    )  # fmt: skip
+    return feed, {"transport": httpx.MockTransport(answer), "sleep": lambda _: None, "asked": asked}
+
+
+def test_airflow_counts_its_ended_tasks_once_an_hour(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    feed, session = an_airflow_that_counts(monkeypatch, success=3, failed=2)
+    asked, hour = session.pop("asked"), NOW.replace(minute=0) - timedelta(hours=1)
+    for number, state in enumerate(("success", "success", "failed", "running")):
+        end = None if state == "running" else hour + timedelta(minutes=number)
+        world.a_try(at=hour, state=state, end_at=end, run_id=f"r{number}")
+    world.a_try(at=hour, state="failed", end_at=hour + timedelta(minutes=9), run_id="again")
+    world.a_try(at=hour, state="running", end_at=None, run_id="again", try_number=2)
+    assert recount.recount_tries(feed, NOW, **session) == 1
+    assert recounts() == [(5, 3, 1)]
+    gap = Gap.objects.get()
+    assert (gap.kind, gap.start, gap.end, gap.missing) == (Kind.COUNTED, hour, hour + timedelta(hours=1), 2)
+    assert [one["state"] for one in asked] == ["success", "failed"]
+    assert asked[0]["end_date_gte"] == hour.isoformat() and asked[0]["limit"] == "1"
+    assert recount.recount_tries(feed, NOW, **session) == 0 and len(asked) == 2
+
+
+def test_an_airflow_that_does_not_count_is_asked_later(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    feed, session = an_airflow_that_counts(monkeypatch, success=3)
+    session |= {"transport": httpx.MockTransport(lambda request: httpx.Response(503))}
+    del session["asked"]
+    assert recount.recount_tries(feed, NOW, **session) == 0
+    feed.refresh_from_db()
+    assert not Recount.objects.exists() and feed.state == Feed.State.OK
 
 
 def test_an_event_log_that_may_not_be_read_is_not_counted(db: None) -> None:
