@@ -12,6 +12,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from airf5.failpoints import failpoint
 from ingest import leases, source_secrets
 from ingest.models import Feed, Try
 from ingest.sources import airflow_api, airflow_db
@@ -23,6 +24,7 @@ from ingest.store import feeds
 from ingest.store.tries import KEY_FIELDS
 
 POLL_S = 5.0
+DATABASE_POLL_S = 15.0  # each look reads a whole table
 MOST_WANTED = 100
 LOG_DELAY = timedelta(seconds=2)  # a worker writes the last lines of a log after the state
 MOST_ASKED = 3
@@ -54,7 +56,8 @@ def read(feed: Feed, epoch: int, seconds: float, **session: Any) -> int:
     if feed.cursor.get("slow_lists") == lists_read:  # they were not asked for this time, so what they said stands
         turn.refusals += [one for one in feed.refusals if one["endpoint"] in SELDOM]
     now = timezone.now()
-    poll_s = float(feed.config.get("poll_s", POLL_S))
+    usual_s = DATABASE_POLL_S if feed.kind == Feed.Kind.AIRFLOW_DB else POLL_S
+    poll_s = float(feed.config.get("poll_s", usual_s))
     feed.refusals = turn.refusals
     with transaction.atomic():
         leases.commit_cursor(
@@ -122,6 +125,7 @@ def _store_page(turn: _Turn, page: Page) -> None:
     with transaction.atomic():
         if page.items:
             counts = store.save(feed.airflow, page.kind, page.items, now)
+            failpoint("page.stored")
             if counts.rows or counts.rejects or page.kind not in AS_NOW:
                 feeds.save_batch(feed, counts, now, time.monotonic() - began, page.kind)
             if counts.newest_at:
@@ -135,6 +139,8 @@ def _store_page(turn: _Turn, page: Page) -> None:
         if feed.complete_from is None and page.complete_to is not None:
             moves["complete_from"] = now - timedelta(hours=float(source_hours(feed)))
         leases.commit_cursor(feed.pk, turn.epoch, **moves)
+        failpoint("page.fenced")
+    failpoint("page.committed")
     for name, value in moves.items():
         setattr(feed, name, value)
     turn.read += len(page.items)

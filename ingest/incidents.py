@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import Q
 
+from airf5.failpoints import failpoint
 from ingest.incident_groups import REOPEN, Group, Item, group, sequence
 from ingest.models import Endpoint, Feed, HealthEvent, Incident, Request, Verdict, request_feeds
 from ingest.rules.causes import CAUSES
@@ -36,6 +37,7 @@ def update(scope: str, now: datetime) -> int:
         since = None if scope else now - HORIZON
         groups = sequence(group([*_verdict_items(scope, since), *_health_items(scope, since)]))
         kept = [_save(scope, g, now) for g in groups]
+        failpoint("incidents.saved")
         _forget(scope, since, {i.pk for i in kept})
         return len(kept)
 

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from airf5 import sql
+from airf5.failpoints import failpoint
 from ingest import rawlines
 from ingest.correlate import World, facts_of, load, span, world_of
 from ingest.models import Airflow, Feed, Gap, Try, Verdict, VerdictHistory
@@ -106,6 +107,7 @@ def _judge(
         proofs[t.pk] = finding.proofs
     old = {t.pk: t.verdict for t in tries if hasattr(t, "verdict")}
     _save(rows, old, proofs, now, world)
+    failpoint("judge.saved")
     return {v.try_row_id for v in rows if v.status == Verdict.Status.FINAL}
 
 

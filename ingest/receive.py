@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from airf5.failpoints import failpoint
 from ingest.sources.receiver_report import Report, Status, udp_drops
 from ingest.streams import goes_on, kind_of
 
@@ -223,6 +224,7 @@ class Spool:
             if stream.dirty:
                 stream.dirty = False
                 os.fsync(stream.fd)
+                failpoint("receive.synced")
             if stream.size > ROTATE_BYTES or now - stream.opened > ROTATE_S:
                 self._close(stream)
 
@@ -259,6 +261,7 @@ class Spool:
             stream.size += written
             stream.dirty = True
             self.held -= written
+            failpoint("receive.written")
             self.status.written += data.count(b"\n", 0, written)
             # A short write leaves the end of a line in memory: it goes on exactly there.
             stream.waiting = [data[written:]] if written < len(data) else []
@@ -270,6 +273,7 @@ class Spool:
         path = stream.stem.with_name(f"{stream.stem.name}-{stamp}.log")
         stream.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
         stream.opened, stream.size = time.monotonic(), 0
+        failpoint("receive.created")
         folder = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(folder)  # the file's name has to survive too

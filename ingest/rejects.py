@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from airf5.failpoints import failpoint, planted
 from ingest import leases, ledger, pipeline
 from ingest.models import Batch, Feed, Reject
 from ingest.parsers.f5_header import split_spool
@@ -89,15 +90,22 @@ def _replay_some(feed: Feed, epoch: int, rejects: list[Reject], told: Replayed) 
         rejects = [one for one in rejects if one.pk in there]
         whole = [one for one in rejects if len(one.raw) < LONGEST_RAW]
         counts, still = _store(feed, whole, now) if whole else (Counts(), {})
+        failpoint("rejects.stored")
         good = [one.pk for one in whole if one.pk not in still]
         _move(feed, rejects[0].batch_id if rejects else None, counts, len(good), now)
-        Reject.objects.filter(pk__in=good).delete()
+        failpoint("rejects.moved")
+        if not planted("replay-apart"):
+            Reject.objects.filter(pk__in=good).delete()
+        failpoint("rejects.deleted")
         for one in rejects:
             if one.pk not in good:
                 Reject.objects.filter(pk=one.pk).update(tried_at=now, reason=still.get(one.pk, one.reason)[:300])
         ledger.recount_rejects({one.batch_id for one in rejects if one.batch_id})
         known = {"last_row_at": max(filter(None, (feed.last_row_at, counts.newest_at)), default=None)}
         leases.commit_cursor(feed.pk, epoch, **known)
+    failpoint("rejects.committed")
+    if planted("replay-apart"):
+        Reject.objects.filter(pk__in=good).delete()
     feed.last_row_at = known["last_row_at"]
     told.read += len(rejects)
     told.rows += counts.rows

@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from airf5.failpoints import failpoint
 from ingest import checks, icontrol_feed, leases, pipeline
 from ingest.models import Feed
 
@@ -52,9 +53,11 @@ def ingest_feed(feed_id: int) -> int:
     epoch = leases.take(feed_id, leases.owner())
     if epoch is None:
         return 0
+    failpoint("lease.taken")
     try:
         return pipeline.ingest(Feed.objects.select_related("airflow", "device").get(pk=feed_id), epoch)
     finally:
+        failpoint("lease.used")
         leases.release(feed_id, epoch)
 
 

@@ -18,6 +18,8 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
+from airf5.failpoints import failpoint, planted
+
 ROTATE_S = 3600.0
 ROTATE_BYTES = 256 << 20
 NOBODY = "0.0.0.0"  # as the sender of what came over a local socket
@@ -58,13 +60,15 @@ class Writer:
             held.users += 1
             try:
                 _write_all(held.descriptor, data)
+                failpoint("push.written")
                 held.size += len(data)
             except OSError:
                 self._let_go(folder, held, spoiled=True)  # behind a torn line nothing may follow
                 raise
         spoiled = True
         try:
-            os.fsync(held.descriptor)  # not under the lock: one sync serves all who wrote before it
+            if not planted("answer-before-sync"):
+                os.fsync(held.descriptor)  # not under the lock: one sync serves all who wrote before it
             spoiled = False
         finally:
             with self._lock:
@@ -107,6 +111,7 @@ def _create(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"telemetry-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}.log"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
+    failpoint("push.created")
     try:
         for place in (folder, folder.parent, folder.parent.parent) if fresh else (folder,):
             _sync_folder(place)  # the names have to survive too

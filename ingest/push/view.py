@@ -16,6 +16,7 @@ from django.db import Error, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from airf5.failpoints import failpoint, planted
 from ingest.models import PushBatch
 from ingest.push.body import MOST_PACKED, BodyRefused, lines, unpack
 from ingest.push.rate import Rate
@@ -159,11 +160,14 @@ def _store(request: HttpRequest, pusher: Pusher, body: bytes) -> dict[str, int]:
         log.error("A batch of %s could not be stored: %s", pusher.source, error)
         sentence = "Nothing was stored, the disk does not take it just now: try again."
         raise _Answer(503, sentence, **{"Retry-After": str(RETRY_DISK_S)}) from None
+    failpoint("push.synced")
     return {"received": count, "repeated": 0}
 
 
 def _is_stored(pusher: Pusher, digest: str, count: int) -> bool:
     """Whether rows were made of all of it. Only a short cut: who reads the spool takes each line of a batch once."""
+    if planted("pushed-twice"):
+        return False
     try:
         return PushBatch.objects.filter(feed_id=pusher.feed_id, digest=digest, stored__gte=count).exists()
     except Error as error:  # the spool needs no database

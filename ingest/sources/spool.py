@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from glob import glob
 from typing import IO
 
+from airf5.failpoints import planted
 from ingest.lines import Lines
 
 HEAD = TAIL = 1024
@@ -120,7 +121,7 @@ def _now(seen: _Seen, generations: Sequence[File]) -> File | None:
 
     `generations` are the files with this first line that are known, the newest first.
     """
-    if not generations:
+    if not generations or (planted("rotation-is-new") and all(old.inode != seen.inode for old in generations)):
         return File(seen.path, seen.fingerprint, seen.inode, 0, seen.size)
     for old in generations:
         if (seen.packed or seen.size >= old.offset) and _continues(seen, old):
@@ -232,6 +233,9 @@ def _changed(raw: IO[bytes], file: File, final: bool) -> bool:
 def _cut(file: File, block: bytes, lines: int, ended: bool, over: bool) -> tuple[Chunk, bytes]:
     """The first lines of a block as a chunk, and the bytes after them."""
     out, used = Lines.cut(block, file.offset, lines, LONGEST_LINE)
+    if planted("a-line-too-far"):
+        out = out[:-1]
+    over = over or planted("short-read")
     offset, rest = file.offset + used, block[used:]
     whole = b"\n" not in rest
     if ended and whole and over and rest:

@@ -19,6 +19,7 @@ from operator import itemgetter
 from django.db import connection, transaction
 from django.utils import timezone
 
+from airf5.failpoints import failpoint, planted
 from airf5.sql import load
 from ingest import partitions
 from ingest.lines import Lines
@@ -144,7 +145,9 @@ def save_lines(
     _store(feed, device, wholes, text, now, lane)
     halves = [half for half in pairer.waiting() if half.line_id not in waiting]
     counts.halves = len(halves)
-    _keep_halves(feed, device, halves, text, now)
+    if not planted("half-forgotten"):
+        _keep_halves(feed, device, halves, text, now)
+    failpoint("halves.kept")
     if taken:
         RequestHalf.objects.filter(line_id__in=taken).delete()
     _newest(counts, wholes, halves, lines, lane)
@@ -269,6 +272,7 @@ def _store(
         with cursor.copy(f"COPY ingest_request ({REQUEST_COLUMNS}) FROM STDIN") as copy:
             for block in batch.requests():
                 copy.write(block)
+        failpoint("requests.copied")
         if batch.bad:
             with cursor.copy(f"COPY ingest_request_detail ({DETAIL_COLUMNS}) FROM STDIN") as copy:
                 copy.write(batch.details(text))
@@ -362,5 +366,7 @@ def expire_halves(feed: Feed, watermark: datetime, idle_timeout: timedelta = IDL
             alone = half.kind == "request"
             pairs.append(Pair(half, None, line_id, None) if alone else Pair(None, half, None, line_id))
         _store(feed, device, [merged(pair) for pair in pairs], _Messages(0, Lines.of(()), raw), timezone.now())
+        failpoint("halves.expired")
         RequestHalf.objects.filter(line_id__in=list(raw)).delete()
+        failpoint("halves.forgotten")
     return len(pairs)

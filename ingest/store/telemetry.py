@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from airf5.failpoints import planted
 from ingest import records
 from ingest.models import Device, Endpoint, Feed, HealthEvent, PolledState, PushBatch
 from ingest.parsers import f5_polled, f5_telemetry
@@ -86,9 +87,9 @@ def _new(
             continue
         if tag.torn:
             reason = "the end of this line was not written; its sender was not told that it is stored"
-            counts.rejects.append(Rejected(line.line_id, line.received_at, reason, tag.message))
+            counts.rejects.append(Rejected(line.line_id, line.received_at, reason, message))  # torn again when replayed
             continue
-        if tag.number < stored.get(tag.digest, 0):
+        if tag.number < stored.get(tag.digest, 0) and not planted("pushed-twice"):
             counts.repeated += 1
             continue
         stored[tag.digest] = tag.number + 1
