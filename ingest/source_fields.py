@@ -198,7 +198,7 @@ AIRFLOW: tuple[Field, ...] = (
         "Optional: postgresql://user:password@host:5432/airflow. With it tries and history come from there. MySQL is "
         "not read.", "secret",
     ),
-    Field("poll_seconds", seconds, "Seconds between two looks", "1 to 3600; default 5.", "number"),
+    Field("poll_seconds", seconds, "Seconds between two looks", "1 to 3600; default 5, and 15 for its database.", "number"),
     _ALLOW,
     Field(
         "through", address, "Address through F5",

@@ -105,6 +105,8 @@ def pull_event_logs(pull: Pull) -> Iterator[Page]:
                 )
                 return
     except SourceRefused as error:
+        if error.status == 401:
+            raise
         yield note("/eventLogs", error)
         return
     yield Page("event_logs", [], pull.advance("event_logs", pull.began.isoformat()))

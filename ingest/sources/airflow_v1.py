@@ -81,6 +81,8 @@ def pull_event_logs(pull: Pull) -> Iterator[Page]:
         else:
             through = True
     except SourceRefused as error:
+        if error.status == 401:
+            raise
         yield note("/eventLogs", error)
         return
     if not through:

@@ -287,6 +287,20 @@ def test_a_pull_of_airflow_stores_tries_then_their_logs(monkeypatch: pytest.Monk
     assert not Batch.objects.exclude(read=F("rows") + F("halves") + F("repeated") + F("rejected")).exists()
 
 
+def test_a_pull_that_takes_more_than_a_turn_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("T", "a-token")
+    feed = an_airflow()
+    for seconds, state in ((-1.0, Feed.State.LATE), (60.0, Feed.State.OK)):
+        epoch = leases.take(feed.pk, "test")
+        assert epoch is not None
+        airflow_feed.read(feed, epoch, seconds, transport=httpx.MockTransport(answers), sleep=lambda _: None)
+        leases.release(feed.pk, epoch)
+        feed.refresh_from_db()
+        assert feed.state == state and ("goes on" in feed.message) is (state == Feed.State.LATE)
+        assert feed.last_ok_at and feed.cursor["api"] == "v2"
+    assert Try.objects.exists()
+
+
 def test_a_secret_in_clear_is_refused_and_a_new_address_needs_it_again() -> None:
     def configure(**config: Any) -> Feed:
         return actions.configure_source("airflow_api", "prod", None, None, config, "ann")

@@ -225,9 +225,11 @@ def test_where_cookies_are_not_taken_each_call_has_the_password():
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_wrong_password_is_told_from_a_missing_right(status):
+    airflow = Airflow2(stranger=status)
     with pytest.raises(SourceRefused, match="does not accept user 'airf5'") as refused:
-        Airflow2(stranger=status).pull(source=Source("old", "http://airflow:8080", "airf5", "wr0ng"))
+        airflow.pull(source=Source("old", "http://airflow:8080", "airf5", "wr0ng"))
     assert "wr0ng" not in str(refused.value)
+    assert [request.method for request in airflow.asked("/login/")] == ["GET", "POST"]  # accounts get locked
 
 
 def test_a_missing_right_is_a_note_and_no_new_login():
