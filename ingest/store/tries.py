@@ -18,6 +18,7 @@ from ingest.store.names import scoped_key
 
 Key = tuple[str, str, str, int, int]
 Instance = tuple[str, str, str, int]
+LONGEST_STATE = Try._meta.get_field("state").max_length  # an Airflow to come may have states of its own
 KEY_FIELDS = ("dag_id", "run_id", "task_id", "map_index", "try_number")
 
 ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
@@ -82,7 +83,7 @@ def key_text(key: Key) -> str:
 
 def merge(row: Try, seen: records.Try, at: datetime) -> None:
     """Merge one observation into the row."""
-    state = "failed" if seen.state in FAILED_ONES else seen.state
+    state = "failed" if seen.state in FAILED_ONES else seen.state[:LONGEST_STATE]
     newer = row.seen_at is None or at >= row.seen_at or not row.state
     before = {name: getattr(row, name) for name in WORTH_JUDGING}
     was_over, is_over = row.state in ENDED, state in ENDED

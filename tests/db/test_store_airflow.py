@@ -88,6 +88,14 @@ def test_what_was_never_queued_is_no_try(airflow: Airflow, seen: records.Try) ->
     assert not Try.objects.exists()
 
 
+@pytest.mark.parametrize("state", ["awaiting_input", "a_state_of_an_airflow_that_is_still_to_come"])
+def test_a_state_that_nobody_knows_is_kept_as_it_is(airflow: Airflow, state: str) -> None:
+    assert save_tries(airflow, [(at(1), a_try(state))]) == 1
+    assert the_try().state == state[:20] and not the_try().judge
+    save_tries(airflow, [(at(2), a_try("success"))])
+    assert the_try().state == "success"
+
+
 def test_an_earlier_try_that_was_not_seen_to_end_is_asked_for(airflow: Airflow) -> None:
     save_tries(airflow, [(at(1), a_try("running"))])
     save_tries(airflow, [(at(20), a_try("running", 2))])
