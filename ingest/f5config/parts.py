@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from ingest.f5config import irules
 from ingest.f5config.plan import HEADERS, LB_FAILED, LOG, POOL, Plan
@@ -191,7 +192,7 @@ def _telemetry(plan: Plan) -> dict[str, Any]:
         "airf5_system": {"class": "Telemetry_System", "systemPoller": {"interval": 60}},
         "airf5": {
             "class": "Telemetry_Consumer", "type": "Generic_HTTP", "host": host, "protocol": "https", "port": port,
-            "path": f"/ingest/telemetry/{plan.device}", "method": "POST",
+            "path": f"/ingest/telemetry/{quote(plan.device, safe='')}", "method": "POST",
             "headers": [
                 {"name": "content-type", "value": "application/json"},
                 {"name": "x-airf5-token", "value": "`>@/passphrase`"},
