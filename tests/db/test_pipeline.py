@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +33,7 @@ from ingest.models import (
 )
 from ingest.sources.http import SourceRefused, SourceUnavailable
 
+V1 = Path(__file__).parent.parent / "samples" / "airflow" / "v1"
 DOWN = "notice mcpd[6896]: 01070638:5: Pool /Common/p member /Common/m1:80 monitor status down."
 UP = "notice mcpd[6896]: 01070727:5: Pool /Common/p member /Common/m1:80 monitor status up."
 AUDIT = "notice tmsh[2041]: 01420002:5: AUDIT - pid=2041 user=ann folder=/Common module=(tmos)# status=[Command OK] "
@@ -285,6 +287,55 @@ def test_a_pull_of_airflow_stores_tries_then_their_logs(monkeypatch: pytest.Monk
     assert feed.state == Feed.State.OK and feed.complete_to and feed.next_at
     assert [refusal["endpoint"] for refusal in feed.refusals] == ["/connections"]
     assert not Batch.objects.exclude(read=F("rows") + F("halves") + F("repeated") + F("rejected")).exists()
+
+
+def an_airflow_2(request: httpx.Request) -> httpx.Response:
+    """Recorded answers of a 2.11.2 with one task instance that was retried."""
+    path = request.url.path
+    run = "/api/v1/dags/orders_sync/dagRuns/manual__2026-11-22T10:49:02.437052+00:00/taskInstances/get_orders"
+    files = {
+        "/api/v2/version": "v2_absent",
+        "/api/v1/version": "version",
+        "/api/v1/health": "health",
+        "/api/v1/pools": "pools",
+        "/api/v1/connections": "connections",
+        "/api/v1/dags/~/dagRuns": "dagRuns_updated_gte",
+        f"{run}/tries": "ti_tries_http_retried",
+        f"{run}/logs/1": "ti_logs_json_http_retried",
+    }
+    if path in files:
+        told = json.loads((V1 / f"{files[path]}.json").read_text())
+        content = told["body"] if isinstance(told["body"], str) else json.dumps(told["body"])
+        if isinstance(told["body"], dict) and "dag_runs" in told["body"]:
+            content = json.dumps(told["body"] | {"total_entries": len(told["body"]["dag_runs"])})
+        kind = {"content-type": told["headers"]["content-type"]}
+        return httpx.Response(told["status"], content=content.encode(), headers=kind)
+    one = json.loads((V1 / "ti_http_retried.json").read_text())["body"]
+    lists = {"/dags": [], "/eventLogs": [], "/dags/~/dagRuns/~/taskInstances": [one]}
+    names = {"/dags": "dags", "/eventLogs": "event_logs", "/dags/~/dagRuns/~/taskInstances": "task_instances"}
+    path = path.removeprefix("/api/v1")
+    return httpx.Response(200, json={names[path]: lists[path], "total_entries": len(lists[path])})
+
+
+def test_an_airflow_2_is_stored_as_an_airflow_3_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("T", "a-token")
+    feed = an_airflow()
+    for _ in range(3):  # the tries, then what their history names, then the log of the one that failed
+        epoch = leases.take(feed.pk, "test")
+        assert epoch is not None
+        airflow_feed.read(feed, epoch, 60, transport=httpx.MockTransport(an_airflow_2), sleep=lambda _: None)
+        leases.release(feed.pk, epoch)
+    feed.refresh_from_db()
+    assert feed.state == Feed.State.OK and feed.complete_to, feed.message
+    assert feed.airflow is not None
+    assert (feed.airflow.version, feed.airflow.api) == ("2.11.2", "v1")
+    known = {t.try_number: t for t in Try.objects.all()}
+    assert {number: (t.state, t.ti_id, t.log_state) for number, t in known.items()} == {
+        1: ("failed", None, "fetched"), 2: ("success", None, ""),
+    }  # fmt: skip
+    assert known[1].log.facts["http_status"] == 503 and known[2].path.startswith("flaky/1/")
+    assert feed.airflow.runs.count() == 3 and feed.airflow.connections.get().host == "127.0.0.1"
+    assert [one["endpoint"] for one in feed.refusals] == ["/jobs"]
 
 
 def test_a_pull_that_takes_more_than_a_turn_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
