@@ -122,10 +122,11 @@ def _send(feed: Feed, probe: Probe) -> Finding:
         with open_client(
             probe.address, allow=allow, verify=options.get("verify", True), proxy=options.get("proxy")
         ) as client:
+            probe.sent_at, probe.began = timezone.now(), time.monotonic()
             status, told, took = knock(client, "PUT", probe.path, body, headers)
     except SourceError as error:
         return Finding(
-            FAIL, ANSWER, f"{probe.address} did not answer: {error.sentence}",
+            FAIL, ANSWER, f"The request to {probe.address} was not answered: {error.sentence}",
             "Nothing behind it could be tested. See that the address is the virtual server's, that it is up, and that "
             "this machine may reach it.", seconds=probe.passed_s,
         )  # fmt: skip
