@@ -16,6 +16,7 @@ import stat
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from glob import glob
 from typing import IO
@@ -198,6 +199,8 @@ def _read(file: File, seen: _Seen, lines: int, over: bool) -> Iterator[Chunk]:
             rest = b""
             while True:
                 block, ended, whole = _more(stream, rest)
+                if len(block) > len(rest):
+                    _make_durable(raw)
                 if not seen.packed and _changed(raw, file, over):
                     return  # truncated while it was read: what came may be of the next generation
                 chunk, rest = _cut(file, block, lines, ended, over or (seen.packed and whole))
@@ -209,6 +212,12 @@ def _read(file: File, seen: _Seen, lines: int, over: bool) -> Iterator[Chunk]:
                 file = chunk.file
     except (OSError, *BROKEN_GZIP):
         return  # gone since it was looked at (its content is found under its new name), or only half packed
+
+
+def _make_durable(raw: IO[bytes]) -> None:
+    """What becomes rows must not be missing from its file after a cut of the power: the next look would not know it."""
+    with suppress(OSError):  # a file system that cannot, or that is read only
+        os.fdatasync(raw.fileno())
 
 
 def _more(stream: IO[bytes], rest: bytes) -> tuple[bytes, bool, bool]:

@@ -267,3 +267,16 @@ def test_a_packed_file_of_another_generation_is_not_taken_for_the_one_that_is_re
     write(path, "# head", "4", "5", "6")
     assert reader.read() == [b"# head", b"4", b"5", b"6"]
     assert reader.read() == []
+
+
+def test_what_was_handed_on_is_there_after_a_cut_of_the_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a file that came back shorter than what was read of it would be taken for one written anew: rows twice."""
+    synced, path, reader = [0], tmp_path / "a.log", Reader(tmp_path)
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.append(os.fstat(fd).st_size))
+    for number in range(3):
+        write(path, f"line {number}", f"another {number}")
+        assert len(reader.read()) == 2
+        os.truncate(path, synced[-1])  # what was not synced is gone
+        assert reader.read() == []
+    reader.read()
+    assert len(synced) == 4  # nothing new, nothing to sync
