@@ -83,7 +83,7 @@ def disprove(feed: Feed, span: Span, kinds: Iterable[str] = (Kind.SILENT,)) -> N
 
 def judge_again(feed: Feed, start: datetime, end: datetime | None) -> None:
     """What was said of the tries in this time may not stand any more."""
-    if feed.kind != Feed.Kind.F5_REQUEST or feed.capture:
+    if feed.kind not in (Feed.Kind.F5_REQUEST, Feed.Kind.F5_TELEMETRY) or feed.capture:
         return
     live = Airflow.objects.filter(feeds__capture="").values("pk")
     found = Try.objects.filter(airflow__in=live, end_at__gte=start, verdict__isnull=False)
@@ -134,12 +134,30 @@ def _is_usual(feed: Feed, silence: Span) -> bool:
         feed=feed, kind__in=(Kind.SILENT, Kind.RECEIVER), start__lt=silence.end, end__gt=silence.start
     ).exists():
         return False
-    quiet = quiet_to(feed)
-    reached = usual.reach(silence.start, silence.end, None, quiet, hours_of(feed))
+    if stands_by(feed, silence):
+        return False
+    reached = usual.reach(silence.start, silence.end, None, quiet_to(feed), hours_of(feed))
     if reached.silent_since is None:
         return True
     note(feed, Kind.SILENT, reached.silent_since, silence.end, reached.words)
     return False
+
+
+def stands_by(feed: Feed, silence: Span) -> bool:
+    """Whether the device had nothing to log, because another unit of its pair did the work.
+
+    The device's own word counts (iControl REST tells it); without one, that another unit spoke meanwhile.
+    """
+    device = feed.device
+    if device is None:
+        return False
+    if device.failover:
+        return "active" not in device.failover
+    spoke = FeedHour.objects.filter(
+        feed__device__group=device.group_id, feed__kind=feed.kind, feed__capture="", arrivals__gt=0,
+        start__gte=_hour(silence.start), start__lt=silence.end,
+    )  # fmt: skip
+    return spoke.exclude(feed__device=device).exists()
 
 
 def received_to(feed: Feed) -> datetime | None:
@@ -195,19 +213,26 @@ def at_the_end(feed: Feed, globs: Sequence[str], now: datetime) -> tuple[datetim
     away = beat is not None and beat.is_away(now)
     if beat is not None and away and beat.at > last - SETTLED:  # else somebody else writes the files
         open_gap(feed, Kind.RECEIVER, max(beat.at, last), REASONS[Kind.RECEIVER])
-        return max(beat.at, last), f"No receiver runs since {beat.at:%Y-%m-%d %H:%M:%S} UTC.", False
+        return max(beat.at, last), f"No receiver runs since {_said(beat.at)}.", False
     if beat is not None and not away:
         close_gap(feed, (Kind.RECEIVER,), beat.at)
     if (now - last).total_seconds() <= SILENT_S:
         return max(last, now - SETTLED), "", True
+    if stands_by(feed, Span(last, now)):
+        close_gap(feed, (Kind.SILENT,), last)
+        return now - SETTLED, f"Nothing was received since {_said(last)}: another unit of its pair does the work.", True
     connected = beat.at if beat and not away and beat.is_connected(feed.kind) else None
     reached = usual.reach(last, now, connected, quiet_to(feed), hours_of(feed))
     if reached.silent_since is not None:
         open_gap(feed, Kind.SILENT, reached.silent_since, reached.words)
     else:  # one that was open is disproved: by the device's counters, or by what is usual at another hour
         close_gap(feed, (Kind.SILENT,), last)
-    words = f"Nothing was received since {last:%Y-%m-%d %H:%M:%S} UTC: {reached.words}."
+    words = f"Nothing was received since {_said(last)}: {reached.words}."
     return reached.upto, words, reached.sure and reached.silent_since is None
+
+
+def _said(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def note_losses(feed: Feed, beat: receiver_report.Beat) -> None:

@@ -12,7 +12,7 @@ from ingest.intervals import is_thin
 from ingest.models import Feed, Gap
 
 MOST_NAMED = 3
-LOGS = (Feed.Kind.F5_REQUEST, Feed.Kind.F5_LTM)
+LOGS = (Feed.Kind.F5_REQUEST, Feed.Kind.F5_TELEMETRY, Feed.Kind.F5_LTM)
 
 
 class Window(NamedTuple):
@@ -56,10 +56,16 @@ def _concerns(feed: Feed, groups: Collection[int]) -> bool:
 
 def _lacks(window: Window, feeds: Sequence[Feed], gaps: dict[int, list[Gap]]) -> Lacks:
     thin, also = "", []
+    logged = {feed.device_id for feed in feeds if feed.kind == Feed.Kind.F5_REQUEST}
     for feed in feeds:
-        needed = feed.kind == Feed.Kind.F5_REQUEST
-        if needed and feed.complete_from is not None and feed.complete_from > window.start + timedelta(seconds=1):
-            return Lacks(f"the F5 request log {feed.name} begins at {feed.complete_from:%H:%M:%S}")
+        pushes = feed.kind == Feed.Kind.F5_TELEMETRY and feed.device_id not in logged
+        needed = feed.kind == Feed.Kind.F5_REQUEST or pushes
+        if (
+            feed.kind == Feed.Kind.F5_REQUEST
+            and feed.complete_from is not None
+            and feed.complete_from > window.start + timedelta(seconds=1)
+        ):
+            return Lacks(f"the {feed.get_kind_display()} {feed.name} begins at {feed.complete_from:%H:%M:%S}")
         for gap in gaps.get(feed.pk, ()):
             if gap.start >= window.end or (gap.end is not None and gap.end <= window.start):
                 continue

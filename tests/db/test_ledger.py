@@ -241,3 +241,24 @@ def test_a_window_is_told_what_its_logs_lack(scene: Scene) -> None:
     assert lack(480, 300) == lack(200, 100) == lack(505, 250, group + 1) == lacks.Lacks()
     assert lack(505, 250, group).gap and lack(1000, 990).gap.startswith("the F5 request log lb1/request begins at")
     assert lacks.of("other", [lacks.Window(scene.ago(505), scene.ago(250))]) == [lacks.Lacks()]
+
+
+def test_a_unit_that_stands_by_is_silent_by_right(scene: Scene) -> None:
+    scene.known_for(8, longest_s=60)
+    device = scene.feed.device
+    other = world.models.Device.objects.create(group=device.group, name="bigip-2")
+    peer = Feed.objects.create(kind="f5_request", name="lb2/request", device=other)
+    world.models.Device.objects.filter(pk=device.pk).update(failover="active")
+    FeedHour.objects.create(feed=peer, start=scene.now.replace(minute=0, second=0), lines=9, arrivals=9)
+    FeedHour.objects.create(
+        feed=peer, start=scene.now.replace(minute=0, second=0) - timedelta(hours=1), lines=9, arrivals=9
+    )
+    scene.receive(400)
+    assert [gap[0] for gap in scene.gaps()] == [Kind.SILENT]
+    world.models.Device.objects.filter(pk=device.pk).update(failover="standby")
+    scene.look()
+    assert scene.gaps() == [] and "another unit of its pair" in scene.feed.message
+    assert scene.feed.complete_to is not None and scene.feed.complete_to > scene.ago(30)
+    world.models.Device.objects.filter(pk=device.pk).update(failover="")  # nobody says, but the other one speaks
+    scene.receive(10)
+    assert scene.gaps() == [] and scene.feed.state == Feed.State.OK

@@ -14,6 +14,7 @@ import pytest
 from ingest import receive
 from ingest.parsers.f5_header import split_spool
 from ingest.receive import Frames, Receiver, Spool, visible
+from ingest.sources import receiver_report
 from ingest.streams import kind_of
 
 REQUEST = b'airf5="1",kind="request",ts="1795339510.052000",http_uri="/auth/token"'
@@ -160,3 +161,36 @@ def test_a_full_disk_is_said_and_loses_nothing_of_tcp(tmp_path: Path, monkeypatc
     assert not spool.status.disk_full and spool.held == 0
     lines = lines_of(tmp_path, "10.0.0.1", "ltm")
     assert len(lines) == 2 and all(line.endswith(LTM) for line in lines)
+
+
+def test_datagrams_that_the_kernel_dropped_are_written_down_and_an_open_connection_too(tmp_path: Path) -> None:
+    sent = 3000
+
+    async def scene() -> int:
+        receiver = Receiver(Spool(tmp_path), "127.0.0.1", 0)
+        await receiver.start()
+        _, writer = await asyncio.open_connection("127.0.0.1", receiver.port)
+        writer.write(REQUEST + b"\n")
+        await writer.drain()
+        while not receiver.spool.status.received:
+            await asyncio.sleep(0.01)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            for _ in range(sent):  # nobody reads meanwhile
+                udp.sendto(REQUEST + b" " * 900, ("127.0.0.1", receiver.port))
+        for _ in range(30):
+            await asyncio.sleep(0.01)
+        receiver.spool.status.udp_dropped = receiver_report.udp_drops(receiver.port)
+        receiver.spool.report()
+        beat = receiver_report.read([f"{tmp_path}/127.0.0.1/request*.log"])
+        assert beat is not None and beat.is_connected("f5_request") and not beat.is_connected("f5_ltm")
+        losses, _ = beat.losses(0)  # two where a report of its own came in between
+        assert {(loss.kind, loss.senders) for loss in losses} == {("udp", ("127.0.0.1",))}
+        lost = sum(loss.count or 0 for loss in losses)
+        writer.close()
+        while receiver.spool.status.sender("127.0.0.1").open["request"]:
+            await asyncio.sleep(0.01)
+        received = receiver.spool.status.sender("127.0.0.1").udp
+        await receiver.stop()
+        return received + lost
+
+    assert asyncio.run(asyncio.wait_for(scene(), 20)) == sent
