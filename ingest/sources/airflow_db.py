@@ -101,7 +101,7 @@ class _Look:
         self.cursor = {**self.cursor, name: value}
         return dict(self.cursor)
 
-    def rows(self, name: str, query: sql.Composable, **values: Any) -> Iterator[list[Item]]:
+    def rows(self, name: str, query: sql.Composed, **values: Any) -> Iterator[list[Item]]:
         return batches(self.connection, f"airf5_{name}", query, values, BATCH)
 
     @property
@@ -221,7 +221,7 @@ def _task_instances(one: _Look) -> Iterator[Page]:
     yield Page("task_instances", [], cursor, complete_to=one.began - SETTLE)
 
 
-def _changes(one: _Look, kind: str, watermark: str, query: sql.Composable) -> Iterator[Page]:
+def _changes(one: _Look, kind: str, watermark: str, query: sql.Composed) -> Iterator[Page]:
     """Rows by the time of their change, each batch with how far that is: a look that is cut off goes on there."""
     for items in one.rows(kind, query, since=one.since(watermark)):
         reached = min(items[-1]["changed"], one.began)
@@ -280,7 +280,7 @@ def _run(run: Item) -> Item:
     return run | ({"triggered_by": run["triggered_by"].lower()} if run.get("triggered_by") else {})
 
 
-def _all(one: _Look, name: str, query: sql.Composable, **values: Any) -> list[Item]:
+def _all(one: _Look, name: str, query: sql.Composed, **values: Any) -> list[Item]:
     return [item for items in one.rows(name, query, **values) for item in items]
 
 

@@ -96,7 +96,7 @@ def parameters(database: Database) -> dict[str, Any]:
 
 
 def batches(
-    connection: psycopg.Connection[tuple[Any, ...]], name: str, query: sql.Composable, values: Row, size: int
+    connection: psycopg.Connection[tuple[Any, ...]], name: str, query: sql.Composed, values: Row, size: int
 ) -> Iterator[list[Row]]:
     """The rows of a query by way of a cursor on the server, `size` at a time."""
     with connection.cursor(name=name) as cursor:
