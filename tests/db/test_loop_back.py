@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from airf5.accounts.models import UserAction
 from ingest import actions, checks, leases, pipeline
 from ingest.doctor import loop_back
 from ingest.doctor.findings import FAIL, OK, WARN, Finding
-from ingest.models import Feed, Request, Try
+from ingest.models import Check, Feed, Request, Try
 from ingest.receive import Receiver, Spool
 
 LINE = (
@@ -239,11 +241,9 @@ def test_an_odd_answer_is_told_and_the_test_goes_on(
     assert [one.subject for one in told] == ["answer", "F5's log", "database"]
 
 
-def test_a_check_asked_for_on_a_page_is_done_once_by_a_worker(
-    server: VirtualServer, feed: Feed, spool: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_check_asked_for_on_a_page_is_done_once_by_a_worker(server: VirtualServer, feed: Feed, spool: Path) -> None:
+    """Also where that worker is the only one: it stores the line meanwhile."""
     a_device(spool)
-    monkeypatch.setattr(loop_back.run, "__kwdefaults__", {"wait_s": 10.0, "sleep": work})
     row = checks.ask("loop_back", "ann", airflow=feed.airflow)
     assert checks.waiting() == [row.pk]
     assert UserAction.objects.latest("pk").verb == "test_loop_back"
@@ -265,3 +265,33 @@ def test_the_command_ends_with_1_when_a_hop_is_missing(server: VirtualServer, fe
         call_command("doctor", "--loop-back", "prod", "--through", "file:///etc/passwd")
     with contextlib.suppress(CommandError):
         call_command("doctor", "--through", "http://10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"), [(ValueError("s3cret"), "an error of airf5's own"), (SoftTimeLimitExceeded(), "in time")]
+)
+def test_a_check_that_fails_inside_is_over_all_the_same(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch, error: Exception, sentence: str
+) -> None:
+    def fails(*args: Any, **options: Any) -> Iterator[Finding]:
+        yield Finding(OK, "answer", "It answered.")
+        raise error
+
+    monkeypatch.setattr(loop_back, "run", fails)
+    row = checks.ask("loop_back", "ann", airflow=feed.airflow)
+    assert checks.do(row.pk)
+    row.refresh_from_db()
+    assert row.finished_at and [one["level"] for one in row.outcome] == [OK, FAIL]
+    assert sentence in row.outcome[1]["sentence"] and "s3cret" not in str(row.outcome)
+
+
+def test_a_check_whose_worker_was_killed_is_done_again(server: VirtualServer, feed: Feed, spool: Path) -> None:
+    a_device(spool)
+    row = checks.ask("loop_back", "ann", airflow=feed.airflow)
+    Check.objects.filter(pk=row.pk).update(started_at=timezone.now())
+    assert checks.waiting() == [] and not checks.do(row.pk)
+    Check.objects.filter(pk=row.pk).update(started_at=timezone.now() - checks.STUCK * 1.1)
+    assert checks.waiting() == [row.pk] and checks.do(row.pk)
+    Check.objects.filter(pk=row.pk).update(asked_at=timezone.now() - checks.KEEP * 1.1)
+    checks.forget_old()
+    assert not Check.objects.exists()

@@ -53,6 +53,12 @@ def test_the_example_works() -> None:
     assert Feed.objects.get(kind="airflow_api").config["poll_s"] == 10
 
 
+def test_the_yaml_of_the_documentation_works(sources: Any) -> None:
+    text = (EXAMPLE.parent / "sources.md").read_text("utf-8").partition("```yaml\n- kind")[2].partition("```")[0]
+    assert "4 sources, 4 created or changed" in sources(text=f"- kind{text}")
+    assert Feed.objects.get(name="prod").config["through"] == "https://airflow-vip.example.com"
+
+
 def test_the_same_file_twice_changes_nothing(sources: Any) -> None:
     sources(AIRFLOW, DEVICE)
     Feed.objects.filter(name="prod").update(enabled=False)
