@@ -141,25 +141,25 @@ def line(seed: str, changes: Sequence[Change]) -> str:
     return seed
 
 
-def _paths(document: Any, path: tuple[Any, ...] = (), most: int = 400) -> list[tuple[Any, ...]]:
-    """Where the document has values, the first ones."""
-    found = [path]
-    inner = (
-        document.items() if isinstance(document, dict) else enumerate(document) if isinstance(document, list) else ()
-    )
-    for key, value in inner:
-        if len(found) >= most:
+def _walk(document: Any, number: int) -> tuple[Any, ...]:
+    """The way to one value of the document, which the number chooses."""
+    path: list[Any] = []
+    while isinstance(document, dict | list) and document:
+        size = len(document)
+        key = list(document)[number % size] if isinstance(document, dict) else number % size
+        path.append(key)
+        document = document[key]
+        number = (number // size + number * 31) % 999_983
+        if number % 5 == 0:
             break
-        found += _paths(value, (*path, key), most - len(found))
-    return found
+    return tuple(path)
 
 
 def document(seed: Any, changes: Sequence[Change]) -> Any:
     """A copy of the document in which some values are others, gone, or under another name."""
     copy = json.loads(json.dumps(seed))
     for change in changes:
-        paths = _paths(copy)
-        path = paths[change.at % len(paths)]
+        path = _walk(copy, change.at)
         if not path:
             copy = _odd(copy, change) if change.what % 8 == 0 else copy
             continue
