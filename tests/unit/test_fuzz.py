@@ -34,7 +34,7 @@ def test_a_changed_document_ends_in_records_that_can_be_stored(seed: Any, change
     "line",
     [
         '",a="' * 10_000,
-        "password " * 7_000,
+        "password " * 4_000,
         "Nov 13 04:19:15 lb1 notice mcpd[1]: 01070638:5: Pool /C/p member /C/m:1 monitor status down. [ "
         + ", /a: up" * 7_000,
         "<1>1 2022-01-10T08:23:01Z h a - b [" + 'a="\\' * 12_000,
