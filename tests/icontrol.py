@@ -47,6 +47,7 @@ class RecordedDevice:
         self.instead: dict[str, tuple[int, Any]] = {
             INSTEAD["failover"].path: (404, {"code": 404, "message": "not asked for in this recording"})
         }
+        self.refuse: dict[str, bytes] = {}  # paths that are answered 403 with this body
         self.ahead = timedelta(seconds=3)
         self.tokens: set[str] = set()
         self.given = 0
@@ -74,6 +75,8 @@ class RecordedDevice:
                 self.at_once -= 1
 
     def _answer(self, request: httpx.Request, path: str) -> httpx.Response:
+        if path in self.refuse:
+            return httpx.Response(403, content=self.refuse[path], headers={"Content-Type": "application/json"})
         if path in self.instead:
             status, body = self.instead[path]
             return httpx.Response(status, **({"json": body} if isinstance(body, dict | list) else {"html": body}))
@@ -88,7 +91,8 @@ class RecordedDevice:
         if path not in self.answers:
             words = "01020036:3: The requested object was not found."
             return httpx.Response(404, json={"code": 404, "message": words, "errorStack": [], "apiError": 3})
-        return httpx.Response(200, json=self._now(path))
+        body = json.dumps(self._now(path)).encode()  # as a device may write it: any character as an escape
+        return httpx.Response(200, content=body, headers={"Content-Type": "application/json; charset=UTF-8"})
 
     def _now(self, path: str) -> Any:
         if path != "/mgmt/tm/sys/clock":

@@ -150,6 +150,10 @@ def _exchange(
         raise SourceRefused(f"{client.base_url} is no HTTP address: write it as https://host:port.") from error
     except httpx.TransportError as error:
         raise _transport_error(where, error) from error
+    except httpx.DecodingError as error:
+        raise SourceUnavailable(
+            f"{where} answered bytes that cannot be unpacked as its Content-Encoding says: something on the way broke them."
+        ) from error
     return response, raw, clock() - began
 
 
@@ -283,7 +287,10 @@ def _detail(raw: bytes) -> str:
     if not isinstance(found, dict):
         return ""
     words = found.get("detail") or found.get("message") or found.get("title")
-    return f" It says: {redact(words)[:LONGEST_DETAIL]}" if isinstance(words, str) else ""
+    if not isinstance(words, str):
+        return ""
+    storable = words.encode("utf-8", "replace").decode("utf-8").replace("\x00", " ")
+    return f" It says: {redact(storable)[:LONGEST_DETAIL]}"
 
 
 def _transport_error(where: str, error: httpx.TransportError) -> SourceError:

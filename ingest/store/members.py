@@ -26,9 +26,10 @@ class Names:
         F5Pool.objects.bulk_create(
             [F5Pool(group_id=self.group_id, name=name[:300]) for name in sorted(names)], ignore_conflicts=True
         )
-        cut = {name[:300]: name for name in names}
-        found = F5Pool.objects.filter(group_id=self.group_id, name__in=cut).values_list("name", "id")
-        self.pools |= {cut[name]: pk for name, pk in found}
+        cut = {name: name[:300] for name in names}
+        found = F5Pool.objects.filter(group_id=self.group_id, name__in=set(cut.values())).values_list("name", "id")
+        ids = dict(found)
+        self.pools |= {name: ids[short] for name, short in cut.items() if short in ids}
 
     def need_members(self, names: set[tuple[str, str]]) -> None:
         """Load these members of pools that are loaded, new ones are made."""

@@ -339,6 +339,23 @@ def test_a_worker_that_lost_its_lease_stores_nothing_more(world: World) -> None:
     assert not Endpoint.objects.exists() and Feed.objects.get().cursor == {}
 
 
+def test_names_of_a_hostile_device_are_stored_as_text(world: World) -> None:
+    bad = "/Common/\x00\ud800<b>" + "x" * 400
+    answers = world.device.answers
+    for path in list(answers):
+        if path != "/mgmt/tm/sys/clock" and "stats" not in path:
+            text = json.dumps(answers[path])
+            for name in ("/Common/", "CN=", "$TIME_UNIX", "GET /"):
+                text = text.replace(name, json.dumps(bad)[1:-1] + name)
+            answers[path] = json.loads(text)
+    words = json.loads('"no \\u0000 \\ud800 <b>"')
+    world.device.refuse["/mgmt/tm/ltm/monitor/tcp"] = json.dumps({"code": 403, "message": words}).encode()
+    assert world.pull() > 20
+    assert "<b>" in world.feed.refusals[0]["sentence"]
+    assert Endpoint.objects.filter(name__contains="<b>").exists()
+    assert Certificate.objects.filter(subject__contains="<b>").exists()
+
+
 def test_no_secret_is_stored(world: World) -> None:
     world.pull()
     rows = [
