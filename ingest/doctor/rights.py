@@ -20,6 +20,7 @@ from ingest.sources.http import SourceError, SourceRefused
 
 SKEWED = timedelta(seconds=5)
 PATIENCE_S = 60.0
+OLDEST_AIRFLOW = (2, 6)
 FINAL = ("success", "failed", "upstream_failed", "skipped")
 OP = "a role with read access to it; in Airflow's own role table that is Op"
 
@@ -86,6 +87,11 @@ def _reached(name: str, session: Session) -> Iterator[Finding]:
     told = session.detect()
     took = time.monotonic() - began
     yield Finding(OK, name, f"Airflow {told['version']} answers by /api/{session.api}.", seconds=took)
+    if session.version is not None and session.version < OLDEST_AIRFLOW:
+        yield Finding(
+            WARN, name, f"Airflow {told['version']} is older than any that airf5 was tried with.",
+            "Expect gaps, or upgrade it to 2.6 or later.",
+        )  # fmt: skip
     if abs(session.skew) > SKEWED:
         yield Finding(
             WARN, name, f"Its clock is {session.skew.total_seconds():+.1f} s from ours.",

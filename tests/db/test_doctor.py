@@ -61,6 +61,7 @@ class Airflow:
             "dag_id": "d", "dag_run_id": "r", "task_id": "t", "map_index": -1, "try_number": 1, "state": "success",
         }  # fmt: skip
         self.asked: list[str] = []
+        self.version = "3.3.2"
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path = request.url.path
@@ -73,7 +74,7 @@ class Airflow:
         if status != 200:
             return httpx.Response(status, json={"detail": "Forbidden"})
         if path == "/version":
-            return httpx.Response(200, json={"version": "3.3.2"})
+            return httpx.Response(200, json={"version": self.version})
         if path.endswith("/logs/1"):
             return httpx.Response(200, json={"content": []})
         name = {
@@ -127,6 +128,14 @@ def test_what_is_refused_is_told_with_its_consequence(
     bad = [one for one in probed(airflow, Airflow(**refused)) if one.level != OK]
     assert [(one.level, sentence in one.sentence) for one in bad] == [(level, True)] and bad[0].todo
     assert "Viewer" in bad[0].todo or "role" in bad[0].todo or "logs" in bad[0].todo
+
+
+def test_a_version_that_was_never_tried_is_told(airflow: Feed) -> None:
+    server = Airflow()
+    server.version = "2.5.3"
+    assert [one.sentence for one in probed(airflow, server) if one.level == WARN] == [
+        "Airflow 2.5.3 is older than any that airf5 was tried with."
+    ]
 
 
 def test_a_wrong_password_ends_the_probe_and_is_not_shown(airflow: Feed) -> None:

@@ -53,6 +53,18 @@ def test_the_example_works() -> None:
     assert Feed.objects.get(kind="airflow_api").config["poll_s"] == 10
 
 
+def test_what_is_set_up_can_be_printed_and_read_again(sources: Any) -> None:
+    sources(AIRFLOW | {"allow": ["10.0.0.0/8"], "options": {"verify": False}}, DEVICE | {"utc_offset": "-05:30"})
+    sealed = {"base_url": "https://b.example.com", "username": "airf5", "password": "sealed:"}
+    actions.configure_source("airflow_api", "by hand", None, None, sealed, "ann", {"password": "s3cret"})
+    out = io.StringIO()
+    call_command("sources", "--print", stdout=out)
+    printed = out.getvalue()
+    assert "s3cret" not in printed and "  # password: is sealed; name env:NAME or file:/path here\n" in printed
+    told = sources(text=printed.replace("# password: is sealed; name env:NAME or file:/path here", "password: env:B"))
+    assert "prod: unchanged" in told and "bigip-1/request: unchanged" in told and "by hand: changed" in told
+
+
 def test_the_yaml_of_the_documentation_works(sources: Any) -> None:
     text = (EXAMPLE.parent / "sources.md").read_text("utf-8").partition("```yaml\n- kind")[2].partition("```")[0]
     assert "4 sources, 4 created or changed" in sources(text=f"- kind{text}")

@@ -6,10 +6,12 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+import yaml
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from ingest import source_file
+from ingest import source_file, source_setup
+from ingest.source_secrets import SEALED
 
 
 class Command(BaseCommand):
@@ -18,8 +20,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="default: AIRF5_SOURCES_FILE")
         parser.add_argument("--check", action="store_true", help="say what would be done and change nothing")
+        parser.add_argument(
+            "--print", action="store_true", dest="show", help="print what is set up as such a file, in YAML"
+        )
 
-    def handle(self, *args: Any, file: Path | None, check: bool, **options: Any) -> None:
+    def handle(self, *args: Any, file: Path | None, check: bool, show: bool, **options: Any) -> None:
+        if show:
+            self._print()
+            return
         file = file or (Path(settings.AIRF5_SOURCES_FILE) if settings.AIRF5_SOURCES_FILE else None)
         spool, listed = Path(settings.AIRF5_SPOOL_DIR), settings.AIRF5_SOURCES
         if file is None and not listed:
@@ -36,3 +44,14 @@ class Command(BaseCommand):
         done = sum(one.what != "unchanged" for one in told)
         verb = "checked, nothing was changed" if check else f"{done} created or changed"
         self.stdout.write(f"{where}: {len(told)} sources, {verb}.")
+
+    def _print(self) -> None:
+        """Every source as its entry. A sealed secret cannot be printed: a comment says which reference is to be named."""
+        for kind in source_file.KINDS:
+            for owner in source_setup.owners(kind):
+                entry = source_setup.entry_of(owner)
+                sealed = [name for name, value in entry.items() if value == SEALED]
+                told = {name: value for name, value in entry.items() if name not in sealed}
+                self.stdout.write(yaml.safe_dump([told], sort_keys=False, allow_unicode=True), ending="")
+                for name in sealed:
+                    self.stdout.write(f"  # {name}: is sealed; name env:NAME or file:/path here")
