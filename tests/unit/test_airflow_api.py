@@ -10,7 +10,7 @@ import pytest
 
 from ingest.sources import airflow_api, airflow_details
 from ingest.sources.airflow_session import Session, Source, life_of, pause_s, root_of
-from ingest.sources.http import SourceRefused, SourceUnavailable, back_off_s, redact, retry_after_s
+from ingest.sources.http import SourceRefused, SourceUnavailable, ask, back_off_s, open_client, redact, retry_after_s
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "airflow"
 NOW = datetime(2026, 11, 22, 9, 49, 40, tzinfo=UTC)
@@ -292,6 +292,15 @@ def test_a_static_token_is_used_without_a_login():
 def test_what_is_no_answer_is_told_in_plain_words(answer, words):
     with pytest.raises(SourceUnavailable, match=words):
         Airflow(**{"/pools": answer}).pull()
+
+
+def test_broken_gzip_is_told_in_plain_words_too():
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=httpx.ByteStream(b'{"pools": []}'), headers={"content-encoding": "gzip"})
+
+    client = open_client("http://airflow", transport=httpx.MockTransport(answer))
+    with client, pytest.raises(SourceUnavailable, match="cannot be unpacked"):
+        ask(client, "GET", "/pools")
 
 
 def test_redirects_are_not_followed():
