@@ -131,6 +131,10 @@ LINES: dict[str, str] = {
         "server_status=200 content_type=application/json; charset=utf-8 content_length=725 resp_time=7 "
         'user_agent="M 5]" referer=https://x/y?z=1'
     ),
+    "j in parts": (
+        "Nov 22 09:25:10 lb1 info tmm[1234]: Rule /Common/log <HTTP_RESPONSE>: client=10.9.9.9 vip=10.0.0.1:443 "
+        "pool=/Common/p member=10.1.1.51:8080 method=POST uri=/login host=api response_time=7ms status=200 bytes=89"
+    ),
 }
 
 

@@ -11,7 +11,7 @@ _REQUEST = re.compile(
     rb"f5LTM - [^ ]{1,32} \[)"
 )
 _IRULE = re.compile(
-    rb"<[0-9]{1,3}>[A-Za-z0-9 :.+_/\[\]-]{0,120}Rule /[^ ]{1,200} <HTTP_[A-Z_]{1,40}>: (?:virtual|client_ip)="
+    rb"<[0-9]{1,3}>[A-Za-z0-9 :.+_/\[\]-]{0,120}Rule /[^ ]{1,200} <HTTP_[A-Z_]{1,40}>: (?:virtual|client_ip|client)="
 )
 _AUDIT = re.compile(
     rb"AUDIT|pam_audit|pam_bigip_authz|pam_unix|\bsshd\b|ssl_acc|ssl_req|restjavad|0107041[0-9]|0142000[0-9]"

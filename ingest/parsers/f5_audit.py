@@ -385,9 +385,10 @@ def _restjavad(message: str) -> Fields | None:
         return None
     try:
         row = json.loads(message[brace:])
-    except (ValueError, RecursionError):
+        row = {key: clean(value) if isinstance(value, str) else value for key, value in row.items()}
+    except (ValueError, RecursionError, AttributeError):  # AttributeError: JSON, but no object
         return None
-    if not isinstance(row, dict) or "method" not in row or "uri" not in row:
+    if "method" not in row or "uri" not in row:
         return None
     found = _REST_TIME.search(message, 0, brace)
     at = times.http_date(found.group(0).strip("[]")) if found else None

@@ -273,7 +273,7 @@ def _rfc5424(message: str, pos: int, pri: int | None, at: datetime | None) -> He
         data, pos = structured_data(message, pos)
     elif message.startswith("-", pos):
         pos += 1
-    text = _text(message, pos)
+    text = _text(message, pos).removeprefix(": ")
     found = _MESSAGE_ID.match(msgid) or _MESSAGE_ID.match(text)
     if found and found.string is text:
         text = text[found.end() :]

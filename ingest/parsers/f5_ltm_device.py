@@ -36,6 +36,9 @@ _CERTIFICATE = re.compile(
 )
 _RESTART = re.compile(r"Re-starting ([a-z0-9_]{1,32})")
 _BOOT = re.compile(r"(?:boot_marker ?: ?)?---===\[ ?([^\n\]]{1,200}?) ?\]===---")
+_BANDWIDTH = re.compile(
+    r"Bandwidth utilization is ([0-9]{1,9}) Mbps, exceeded ([0-9]{1,3})% of Licensed ([0-9]{1,9}) Mbps"
+)
 _CLOCK = re.compile(r"Clock advanced by ([0-9]{1,12}) ticks")
 _RST_LIMIT = re.compile(
     r"Limiting ([a-z ]{1,40}) (?:RST )?(?:packet )?response from ([0-9]{1,12}) to ([0-9]{1,12}) packets/sec"
@@ -173,11 +176,21 @@ def device(text: str) -> Fields | None:
     match = _CLOCK.match(text)
     if match:
         return {"kind": "device", "state": "clock_advanced", "detail": {"ticks": int(match.group(1))}}
+    match = _BANDWIDTH.match(text)
+    if match:
+        rates = {"mbps": int(match.group(1)), "licensed_mbps": int(match.group(3))}
+        return {"kind": "device", "state": "bandwidth_limit", "reason": text[:200], "detail": rates}
     match = _RST_LIMIT.match(text)
     if match:
         what, before, after, group = match.groups()
-        detail = {"what": what, "from": int(before), "to": int(after)}
-        return {"kind": "device", "state": "rst_limited", "object": group or "", "reason": text[:200], "detail": detail}
+        limited = {"what": what, "from": int(before), "to": int(after)}
+        return {
+            "kind": "device",
+            "state": "rst_limited",
+            "object": group or "",
+            "reason": text[:200],
+            "detail": limited,
+        }
     if text.startswith("I/O error occurred while writing; fd="):
         return {"kind": "device", "state": "log_not_sent", "reason": text[:200]}
     lower = text[:200].lower()

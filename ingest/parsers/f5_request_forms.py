@@ -8,8 +8,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ingest.parsers import times
+from ingest.parsers.f5_header import clean
 from ingest.parsers.f5_header import parse as parse_header
-from ingest.parsers.f5_request_fields import normal, request_line
+from ingest.parsers.f5_request_fields import address, normal, request_line
 from ingest.parsers.f5_request_template import compile_template, parse_message
 from ingest.records import RequestLine
 
@@ -177,7 +178,8 @@ def _doubled(body: str, row: dict[str, object]) -> bool:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)
+    """A value of JSON as text; its escapes can hold NULs and half characters."""
+    return "" if value is None else clean(str(value))
 
 
 def _broken_json(body: str) -> dict[str, str] | None:
@@ -248,19 +250,24 @@ def irule(message: str, received: datetime | None) -> Found:
     """An iRule's `log local0.` line that names client, member, status and request as key=value."""
     place = message.find("Rule /", 0, 400)
     match = _RULE.match(message, place) if place >= 0 else None
-    if not match or "client_ip=" not in message:
+    if not match or not ("client_ip=" in message or "client=" in message):
         return None
     pairs, differs = _keyed(message[match.end() :], _RULE_KEY)
     values = _first_of(pairs)
-    if "request" not in values or not ("server_status" in values or "status" in values):
+    whole = "request" in values  # `request="GET /x HTTP/1.1"`, or its parts
+    if not (whole or {"method", "uri"} <= values.keys()) or not ("server_status" in values or "status" in values):
         return None
-    values["http_request"] = values.pop("request").strip('"')
-    values["server_ip"] = values.pop("lb_server", values.get("server_ip", ""))
+    if whole:
+        values["http_request"] = values.pop("request").strip('"')
+    values["server_ip"] = values.pop("lb_server", "") or values.pop("member", "") or values.get("server_ip", "")
+    values["vip"], port = address(values.get("vip", ""))
+    values.setdefault("virtual_port", port)
+    values["response_time"] = values.get("response_time", "").removesuffix("ms")
     values["ua"] = values.pop("user_agent", "").strip('"').removesuffix("]")
     header = parse_header(message, received)
     values["hostname"] = header.hostname
     # An iRule that logs something else first may log a client's text there, which can look like this form.
-    ours = message.startswith(("virtual=", "client_ip="), match.end())
+    ours = message.startswith(("virtual=", "client_ip=", "client="), match.end())
     return request_line(values, header.at or received, differs or not ours)
 
 

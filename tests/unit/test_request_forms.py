@@ -93,6 +93,14 @@ IRULES: dict[str, dict[str, Any]] = {
         "host": "api",
     },
     "j": {**KNOWN, "ts_us": AT, "hostname": "lb1", "virtual_name": "/Common/vs", "method": "POST", "user_agent": "M 5"},
+    "j in parts": {
+        **KNOWN,
+        "virtual_port": 443,
+        "server_port": 8080,
+        "f5_pool": "/Common/p",
+        "uri": "/login",
+        "bytes": 89,
+    },
 }
 
 
@@ -121,6 +129,11 @@ def test_an_irule_that_logs_a_clients_text_makes_no_exact_link() -> None:
     )
     found = parse(f"Nov 22 09:25:10 lb1 info tmm[1]: Rule /Common/r <HTTP_REQUEST>: URI: /?{said}", NEAR)
     assert isinstance(found, RequestLine) and found.suspect and link_key(found) is None
+
+
+def test_what_json_escapes_can_be_stored() -> None:
+    found = parse('{"method":"GET","uri":"/a\\u0000b","host":"\\ud800","status":"200","latency":1}', NEAR)
+    assert isinstance(found, RequestLine) and (found.uri, found.host) == ("/a\ufffdb", "?")
 
 
 def test_no_form_is_forgotten() -> None:
