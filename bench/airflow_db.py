@@ -23,6 +23,7 @@ from ingest.store import airflow as store
 TABLES = Path(__file__).resolve().parent.parent / "tests" / "samples" / "airflow" / "db" / "3.3.2.sql"
 TASKS_A_RUN = 100
 CHANGED_S = 300
+STORED = 10_000  # rows are enough to tell how fast they are stored
 DAY_S = 86_400
 # One in ten was retried; the changes are spread over a day, so that 5 minutes hold 1 in 288 of them.
 FILL = """
@@ -55,8 +56,8 @@ def measure(count: int, rounds: int) -> list[Figure]:
     name = f"{count // 1000:,}k task instances"
     return [
         Figure(f"{name}: read {rows:,} rows with history and rendered fields", rows / read_s, "rows/s"),
-        Figure(f"{name}: read and stored {stored:,} rows, all new", stored / stored_s, "rows/s"),
-        Figure(f"{name}: read and merged again, nothing new", stored / again_s, "rows/s"),
+        Figure(f"{name}: {stored:,} rows of it read and stored, all new", stored / stored_s, "rows/s"),
+        Figure(f"{name}: the same merged again, nothing new", stored / again_s, "rows/s"),
         Figure(f"{name}: a look that finds {changed:,} rows of 5 minutes", look_s, "s"),
     ]
 
@@ -87,6 +88,8 @@ def _stored(airflow: Airflow, database: Database) -> int:
     for page in airflow_db.read(database, {"slow_lists": timezone.now().isoformat()}):
         if page.kind in ("tries", "task_instances") and page.items:
             read += store.save(airflow, page.kind, page.items, timezone.now()).read
+        if read >= STORED:
+            break
     assert Try.objects.filter(airflow=airflow).count() == read
     return read
 
