@@ -24,6 +24,7 @@ MARK = "airf5ts_"
 SHOWN = 12
 FRESH_S = 1.0  # a token that was revoked is good for so long
 STALE_S = 3600.0  # and one that was good before the database went away, for so long
+ASK_AGAIN_S = 5.0  # a database that is away may take seconds to say so
 NOBODY = "0" * 64
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Pushers:
 
     def __init__(self) -> None:
         self._known: tuple[Pusher, ...] | None = None
-        self._asked = 0.0
+        self._asked = self._failed = -STALE_S
 
     def find(self, value: str) -> Pusher | None:
         """The source whose token this is. Every token is compared, in the same time whichever it is."""
@@ -69,12 +70,14 @@ class Pushers:
         self._known = None
 
     def _all(self) -> tuple[Pusher, ...]:
-        age = time.monotonic() - self._asked
-        if self._known is not None and age < FRESH_S:
+        now = time.monotonic()
+        age = now - self._asked
+        if self._known is not None and (age < FRESH_S or (age < STALE_S and now - self._failed < ASK_AGAIN_S)):
             return self._known
         try:
-            self._known, self._asked = _load(), time.monotonic()
+            self._known, self._asked, self._failed = _load(), now, -STALE_S
         except Error as error:
+            self._failed = time.monotonic()
             connection.close()
             if self._known is None or age > STALE_S:
                 raise Unavailable from error

@@ -76,7 +76,7 @@ def _pusher(request: HttpRequest, source: str) -> Pusher:
             raise _Answer(429, "Too many wrong tokens came from this address.", **_after(wait))
         raise _Answer(
             401,
-            "Send a token of this source, as “Authorization: Bearer …” or “X-Airf5-Token: …”.",
+            "Send a token of this source in the header Authorization, as Bearer, or X-Airf5-Token.",
             **{"WWW-Authenticate": 'Bearer realm="airf5"'},
         )
     if found.source != source:

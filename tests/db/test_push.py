@@ -286,7 +286,7 @@ def test_requests_become_rows_and_a_batch_that_comes_again_is_counted_once(feed:
     assert list(Batch.objects.values_list("read", "rows", "repeated", "rejected")) == [(10, 5, 5, 0)]
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(12))
 def test_copies_of_a_batch_torn_anywhere_make_one_batch(
     seed: int, feed: Feed, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
