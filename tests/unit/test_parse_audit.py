@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from ingest.parsers import f5_audit
+from ingest.parsers import f5, f5_audit
 from ingest.records import Action, Reject
 
 NEAR = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -103,11 +103,28 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+CASES += [
+    (
+        '[I][1111][15 Jul 2024 02:51:49 UTC][ForwarderPassThroughWorker{"user":"local/admin","method":"DELETE",'
+        '"uri":"http://localhost:8100/mgmt/tm/ltm/pool/~Common~p\\u0000","status":404,"from":"10.1.1.9"}',
+        {"verb": "delete", "target": "/mgmt/tm/ltm/pool/~Common~p\ufffd", "result": "failed", "address": "10.1.1.9"},
+    ),
+    (
+        HEAD + "httpd[1]: 01070417:6: AUDIT - user admin - RAW: Request to run /usr/bin/cmd_sod go standby GUI.",
+        {"actor": "admin", "verb": "run", "target": "/usr/bin/cmd_sod go standby GUI", "tool": "tmui"},
+    ),
+    (
+        HEAD + 'scriptd[1]: 014f0005:5: AUDIT - user="admin" script="/Common/cleanup" cmd="run"',
+        {"actor": "admin", "verb": "run", "target": "/Common/cleanup", "tool": "scriptd"},
+    ),
+]
+
+
 @pytest.mark.parametrize(("line", "expected"), CASES)
 def test_an_audit_line_becomes_its_action(line: str, expected: dict[str, Any]) -> None:
-    found = f5_audit.parse(line, NEAR)
-    assert isinstance(found, Action) and found.layer == "f5"
-    assert {name: getattr(found, name) for name in expected} == expected
+    for found in (f5_audit.parse(line, NEAR), f5.parse_auto(line, NEAR)):
+        assert isinstance(found, Action) and found.layer == "f5"
+        assert {name: getattr(found, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize(

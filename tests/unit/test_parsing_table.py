@@ -32,3 +32,7 @@ def test_no_line_of_the_table_is_rejected(tool: ModuleType) -> None:
 def test_every_head_gives_a_host_and_a_time_where_it_has_one(tool: ModuleType) -> None:
     rows = list(tool.head_rows())
     assert len([row for row in rows if "| lb1 |" in row]) >= len(rows) - 3
+
+
+def test_no_line_of_ltm_and_audit_is_taken_for_a_request(tool: ModuleType) -> None:
+    assert [line for line in tool.lines("messages.log") if tool.meaning(line)[0] == "request"] == []
