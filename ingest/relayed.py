@@ -22,7 +22,7 @@ from ingest.sources.receiver_report import udp_drops
 
 BEGIN, COMMIT = b"BEGIN TRANSACTION\n", b"COMMIT TRANSACTION\n"
 OK, LATER = b"OK\n", b"DEFER_COMMIT\n"
-RETRY_S, PATIENCE_S = 0.2, 3.0
+RETRY_S, PATIENCE_S = 0.2, 2.0
 REPORT_S = 2.0
 
 log = logging.getLogger(__name__)

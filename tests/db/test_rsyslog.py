@@ -82,7 +82,7 @@ class Rsyslog:
     def stop(self, number: int = signal.SIGTERM) -> None:
         assert self._process is not None
         self._process.send_signal(number)
-        self._process.wait(30)
+        self._process.wait(60)
         self.pid.unlink(missing_ok=True)
 
     def lines(self, kind: str = "*", sender: str = "127.0.0.1") -> list[bytes]:
@@ -101,7 +101,7 @@ def can_connect(port: int) -> bool:
     return True
 
 
-def until(done: Callable[[], bool], seconds: float = 20) -> None:
+def until(done: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < end, "it did not happen in time"
