@@ -16,6 +16,10 @@ STEP_US = 1_000
 AGO_US = 60_000_000
 IDLE_US = 400_000_000  # a request as old as this is given up as soon as it is read
 HOST = "bigip-chaos.example.net"
+TEMPLATE = (
+    "hsl ${DATE_YYYY}-$DATE_MM-${DATE_DD}T${TIME_HMS}.$TIME_USECS$TIME_OFFSET $CLIENT_IP:$CLIENT_PORT $VIRTUAL_NAME "
+    '"$HTTP_METHOD $HTTP_URI" $HTTP_STATCODE $RESPONSE_USECS $RESPONSE_SIZE'
+)
 PAIR, LONE_REQUEST, LONE_RESPONSE, GIVEN_UP = "pair", "half", "response", "given up"
 Key = tuple[str, int]  # client address, time in microseconds
 
@@ -70,12 +74,19 @@ class Stream:
         """The answers that are still owed."""
         return self._due(1 << 62)
 
-    def responses(self, count: int) -> list[bytes]:
-        """Response lines of a device that logs no requests."""
+    def answers(self, count: int) -> list[bytes]:
+        """Lines of `TEMPLATE`, which nobody can read who does not know it."""
         out = []
         for _ in range(count):
             self.seq += 1
-            out.append(self._messages(LONE_RESPONSE)[1])
+            self._messages(LONE_RESPONSE)
+            at = self.base_us + self.seq * STEP_US
+            told = self.made[(self.client, at)]
+            when = datetime.fromtimestamp(at // 1_000_000, UTC)
+            out.append(
+                f"hsl {when:%Y-%m-%dT%H:%M:%S}.{at % 1_000_000:06d}+0000 {self.client}:{20_000 + self.seq} /Common/late "
+                f'"{told.method} {told.uri}" {told.status} {told.response_us} {told.size}'.encode()
+            )
         return out
 
     def events(self, count: int) -> bytes:

@@ -100,7 +100,7 @@ def read_again(world: World, points: tuple[str, ...] = ()) -> None:
     for point in points or ("",):
         world.mend(False)
         world.pause(0.5)
-        world.write(path, stream, more := stream.responses(60), "late")
+        world.write(path, stream, more := stream.answers(60), "late")
         wait_for(len(more))
         world.mend(True)
         if point:
@@ -267,7 +267,6 @@ def airflow_faults(world: World, seconds: float = 2.0) -> None:
         world.until(lambda asked=asked: world.airflow.answered > asked, HIT_S, f"it is asked while {fault}")  # type: ignore[misc]
         world.pause(seconds)
         world.airflow.fault = ""
-        world.change("UPDATE ingest_feed SET next_at = NULL, failures = 0 WHERE id = %s", world.feeds["chaos-airflow"])
 
 
 def late_rows(world: World) -> None:
