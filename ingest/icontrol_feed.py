@@ -33,6 +33,7 @@ LEAST_CALLS, MOST_CALLS = 6, 600
 MOST_BACK_OFF = 16.0
 MOST_FAILED = 7
 TRY_AGAIN_S = 86_400.0  # the one call for all members, where the device did not know it
+STORE_S = 300.0
 SLOW_S = 1.0  # an answer faster than that is never slow
 SLOWER = 2.0  # times as long as is usual for this reading
 LOGIN_AGAIN = timedelta(minutes=15)  # a device locks a user after a few wrong passwords
@@ -168,6 +169,7 @@ def _store(pull: _Pull, reply: Reply) -> None:
     if reply.outcome != "told" or reply.middle is None:
         return
     digest = hashlib.sha256(json.dumps(reply.body, sort_keys=True).encode()).hexdigest()[:32]
+    leases.renew(pull.feed.pk, pull.epoch, STORE_S)  # the first answers of a large device take their time
     with transaction.atomic():
         if name == "clock":
             offset = devices.save_clock(device, reply.body, reply.middle, reply.elapsed_s)

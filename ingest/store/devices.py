@@ -18,8 +18,8 @@ from ingest.device_findings import Finding, Switch, findings
 from ingest.device_records import Choice, Profile, RequestLogProfile
 from ingest.models import Device
 from ingest.parsers import f5_config, f5_icontrol
-from ingest.records import MemberState
-from ingest.store import f5, members
+from ingest.records import VirtualServer
+from ingest.store import device_members, f5, members
 from ingest.store.feeds import Counts
 
 CLOCK_STEP_MS = 500.0  # sys/clock has whole seconds: on average it is half a second later
@@ -38,48 +38,42 @@ def _pools(device: Device, body: Any, at: datetime, part: str) -> tuple[int, int
     """Pools, their members by name and their monitors. States come from the statistics."""
     states = f5_icontrol.parse_pools(body)
     pools = set(f5_config.parse_names(body)) | {state.f5_pool for state in states}
-    known = _known_members(device)
     before = set(models.F5Pool.objects.filter(group=device.group_id).values_list("name", flat=True))
-    names = members.Names(device.group_id)
-    names.need_pools(pools)
-    new = [state for state in states if (state.f5_pool, state.member) not in known]
-    names.need_members({(state.f5_pool, state.member) for state in new})
-    for state in new:
-        members.find(names.pools[state.f5_pool], state.member, state.address, state.port)
-    monitors = {state.f5_pool: state.monitor[:300] for state in states if state.monitor}
-    changed = 0
+    members.Names(device.group_id).need_pools(pools)
+    changed = len({one[:300] for one in pools} - before)
+    changed += device_members.save(device, states, at, with_states=False)
+    monitors = {state.f5_pool[:300]: state.monitor[:300] for state in states if state.monitor}
     for pool in models.F5Pool.objects.filter(group=device.group_id, name__in=monitors):
         if pool.monitor != monitors[pool.name]:
             models.F5Pool.objects.filter(pk=pool.pk).update(monitor=monitors[pool.name])
-            changed += 1
-    changed = min(len(states) + len(pools), changed + len(new) + len({one[:300] for one in pools} - before))
-    return len(states) + len(pools), changed
+            changed += pool.name in before  # a new one is counted already
+    return len(states) + len(pools), min(len(states) + len(pools), changed)
 
 
 def _member_stats(device: Device, body: Any, at: datetime, part: str) -> tuple[int, int]:
-    """Members' states as they are now; only those that differ are looked at twice."""
+    """Members' states as they are now."""
     states = f5_icontrol.parse_pool_members_stats(body)
-    return len(states), save_states(device, states, at)
-
-
-def save_states(device: Device, states: Iterable[MemberState], at: datetime) -> int:
-    """Members' states; the number of members that are new or in another state."""
-    known = _known_members(device)
-    fresh = [s for s in states if known.get((s.f5_pool, s.member)) != (s.state[:20], s.session[:20])]
-    return f5.save_snapshot(device, fresh, (), at) if fresh else 0
-
-
-def _known_members(device: Device) -> dict[tuple[str, str], tuple[str, str]]:
-    rows = models.Member.objects.filter(f5_pool__group=device.group_id)
-    return {
-        (pool, name): (state, session)
-        for pool, name, state, session in rows.values_list("f5_pool__name", "name", "state", "session")
-    }
+    return len(states), device_members.save(device, states, at, with_states=True)
 
 
 def _virtuals(device: Device, body: Any, at: datetime, part: str) -> tuple[int, int]:
     servers = f5_icontrol.parse_virtuals(body, _profile_kinds(device))
-    return len(servers), f5.save_snapshot(device, (), servers, at)
+    there = {row.name: row for row in models.Endpoint.objects.filter(group=device.group_id).select_related("f5_pool")}
+    different = [one for one in servers if not _same(there.get(one.name), one)]
+    return len(servers), f5.save_snapshot(device, (), different, at)
+
+
+def _same(row: Any, server: VirtualServer) -> bool:
+    """Whether this virtual server is stored as it is told."""
+    return (
+        row is not None
+        and (row.f5_pool.name if row.f5_pool else "") == server.f5_pool
+        and (row.address, row.port, row.enabled) == (server.address, server.port, server.enabled)
+        and (row.sees_http, row.logs_requests) == (server.sees_http, server.logs_requests)
+        and (row.policies, row.rules) == (list(server.policies), list(server.rules))
+        and (server.profiles is None or row.profiles == [list(one) for one in server.profiles])
+        and set(server.hosts) <= set(row.hosts)
+    )
 
 
 def _profile_kinds(device: Device) -> dict[str, str]:

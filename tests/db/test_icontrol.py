@@ -142,6 +142,26 @@ def test_a_member_that_goes_down_is_seen_within_half_a_minute(world: World) -> N
     assert STATS in world.asked()
 
 
+def test_a_member_that_the_request_log_knows_by_its_address_gets_its_name(world: World) -> None:
+    pool = F5Pool.objects.create(group=Device.objects.get().group, name="/Common/pool_orders")
+    known = Member.objects.create(f5_pool=pool, name="127.0.10.31:9000", address="127.0.10.31", port=9000)
+    world.pull()
+    known.refresh_from_db()
+    assert (known.name, known.state) == ("/Common/orders1:9000", "up")
+    assert Member.objects.filter(f5_pool=pool).count() == 3
+
+
+def test_older_news_of_a_member_is_passed_over(world: World) -> None:
+    world.pull()
+    Member.objects.filter(name="/Common/orders1:9000").update(state="down", since=NOW + timedelta(hours=1))
+    told = json.loads(
+        json.dumps(sample("member_stats")).replace('"curSessions": {"value": 0}', '"curSessions": {"value": 1}')
+    )
+    world.device.answers[STATS] = told
+    world.pull(30)
+    assert Member.objects.get(name="/Common/orders1:9000").state == "down"
+
+
 def test_the_clock_of_the_device_is_measured(world: World) -> None:
     world.pull()
     found = SkewSample.objects.get()
