@@ -53,7 +53,9 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--small", action="store_true", help="few rows: does it run at all")
-    parser.add_argument("--only", choices=("ingestion", "links", "judging", "airflow", "parsing"), default="", help="one part")
+    parser.add_argument(
+        "--only", choices=("ingestion", "links", "judging", "airflow", "parsing"), default="", help="one part"
+    )
     parser.add_argument("--pairs", type=int, default=0, help="how many requests to ingest")
     parser.add_argument("--rounds", type=int, default=2, help="how often each is measured; the fastest counts")
     return parser.parse_args()

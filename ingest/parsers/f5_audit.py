@@ -13,17 +13,12 @@ from typing import Any
 from ingest.parsers import f5_header, times
 from ingest.parsers.f5_header import Header, clean, unwrap
 from ingest.parsers.f5_ltm import is_f5
+from ingest.parsers.f5_secrets import mask
 from ingest.records import Action, Other, Reject
 
 Record = Action | Other | Reject
 Fields = dict[str, Any]
 
-_SECRET = re.compile(
-    r"((?:pass(?:word|wd|phrase|code)s?|secrets?|private[-_]key|bind[-_]pw|api[-_]key)(?![-_]?polic)"
-    r"[A-Za-z_-]{0,32}\"? ?[:=]? ?)"
-    r"(\"[^\"]*\"|\{ ?[^{}\s]{1,512} ?\}|[^\s\"{},;\[\]]+)",
-    re.IGNORECASE,
-)
 _KEY = re.compile(r"(?:^|[\s(])([A-Za-z_]{1,32})=")
 _QUOTED = re.compile(r'"([^"]{1,1024})"')
 _PAIR = re.compile(r' ([a-z0-9_]{1,64}) (?:"([^"]{0,256})"|(-?[0-9]{1,18})(?= ))')
@@ -51,31 +46,6 @@ _METHODS = {
     "PATCH": "modify",
     "DELETE": "delete",
 }
-
-
-_SECRET_WORDS = ("pass", "secret", "private-key", "private_key", "bind-pw", "bind_pw", "api-key", "api_key")
-
-
-def mask(text: str) -> str:
-    """The text without the values of passwords, passphrases and secrets."""
-    low = text.lower()
-    if len(low) != len(text):  # some letters have a longer small form
-        return _SECRET.sub(lambda match: match.group(1) + "****", text)
-    # To look for plain words first is ten times as fast as the pattern alone, and most lines hold none of them.
-    places: list[int] = []
-    for word in _SECRET_WORDS:
-        place = low.find(word)
-        while place >= 0:
-            places.append(place)
-            place = low.find(word, place + 1)
-    kept: list[str] = []
-    end = 0
-    for place in sorted(places):
-        match = _SECRET.match(text, place) if place >= end else None
-        if match:
-            kept += (text[end : match.end(1)], "****")
-            end = match.end()
-    return "".join((*kept, text[end:]))
 
 
 def parse(line: str, received: datetime | None = None, utc_offset: timedelta = times.NO_OFFSET) -> Record:
