@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from ingest.parsers import f5_audit, f5_header, f5_ltm, f5_request_log, f5_telemetry, times
@@ -36,6 +37,8 @@ def parse_auto(
     found_ltm = f5_ltm.from_header(header, raw, received, sender)
     if isinstance(found_ltm, Reject):
         event = f5_telemetry.parse_pairs(message, received) or _other_module(message, raw, header, received)
+        if isinstance(event, HealthEvent | Other):
+            event = replace(event, raw=raw)  # of a line all is kept, however long
         return event or Reject("not a line of F5 in any form that is known", raw)
     if isinstance(found_ltm, Other) and isinstance(action, Other):
         return action  # the same, with secrets masked
