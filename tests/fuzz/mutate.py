@@ -115,9 +115,7 @@ def number(text: str, change: Change) -> str:
 
 def bytes_flipped(text: str, change: Change) -> str:
     """Some bytes are others, and the text is what a lenient reader makes of them."""
-    data = bytearray(
-        text.encode("utf-8", "surrogateescape" if "\udc80" <= max(text, default="") <= "\udcff" else "replace")
-    )
+    data = bytearray(text.encode("utf-8", "surrogatepass"))
     for step in range(1 + change.token % 4):
         if data:
             data[(_place(text, change.at) + step * 7) % len(data)] = (change.to + step * 31) % 256
