@@ -21,6 +21,7 @@ from ingest.intervals import Lack, Span, ledger, share
 __all__ = ["NEEDED", "Counts", "FeedRow", "Freshness", "GapRow", "feeds", "freshness", "gaps", "watermark"]
 
 DAY = timedelta(days=1)
+MOST_GAPS = 200
 COUNTED = ("read", "rows", "halves", "repeated", "rejected")
 
 
@@ -31,27 +32,37 @@ def freshness(now: datetime, asked: Filter | None = None, captures: Iterable[str
     `captures`: only feeds of these, "" for the live ones; without them what the question is about decides.
     """
     counts = _counts(asked)
-    rows = _rows(_in_scope(asked, captures), now, counts)
+    known = _gaps(*((asked.start, asked.end) if asked else (None, None)))
+    rows = _rows(_in_scope(asked, captures), now, counts, known)
     mine = {row.name for row in rows if row.enabled}
-    missing = tuple(gap for gap in (gaps(asked.start, asked.end) if asked else gaps()) if gap.feed in mine)
-    return freshness_of(rows, missing, now, asked)
+    missing = tuple(gap for gap in known if gap.feed in mine and (asked is None or gap.start < asked.end))
+    return freshness_of(rows, missing[:MOST_GAPS], now, asked)
 
 
 @reading()
 def watermark(now: datetime, asked: Filter | None = None, captures: Iterable[str] | None = None) -> Freshness:
     """The same without counts, and with the gaps that hide data only, for the heading of every page."""
-    rows = _rows(_in_scope(asked, captures), now, {})
-    span = (asked.start, asked.end) if asked else (now - DAY, now)
-    missing = tuple(gap for gap in gaps(*span, kinds=NEEDED) if gap.hides)
+    start, end = (asked.start, asked.end) if asked else (now - DAY, now)
+    known = _gaps(start, end)
+    rows = _rows(_in_scope(asked, captures), now, {}, known)
+    missing = tuple(gap for gap in known if gap.hides and gap.start < end)
     return freshness_of(rows, missing, now, asked)
 
 
-def _rows(found: Iterable[Any], now: datetime, counts: dict[int, Counts]) -> list[FeedRow]:
+def _gaps(start: datetime | None, end: datetime | None) -> list[GapRow]:
+    """The gaps that touch the window, and those that last, wherever they began; oldest first."""
+    found = models.Gap.objects.select_related("feed")
+    if start is not None and end is not None:
+        found = found.filter(Q(end=None) | Q(end__gt=start, start__lt=end))
+    return [gap_row(gap) for gap in found.order_by("start", "id")[: MOST_GAPS * 5]]
+
+
+def _rows(found: Iterable[Any], now: datetime, counts: dict[int, Counts], known: Iterable[GapRow]) -> list[FeedRow]:
     """The feeds as rows; one that lacks everything from some moment on is complete no further."""
     lasting: dict[int, datetime] = {}
-    for feed_id, kind, start in models.Gap.objects.filter(end=None).values_list("feed_id", "kind", "start"):
-        if kind != models.Gap.Kind.OTHER:
-            lasting[feed_id] = min(start, lasting.get(feed_id, start))
+    for gap in known:
+        if gap.end is None and gap.kind != models.Gap.Kind.OTHER:
+            lasting[gap.feed_id] = min(gap.start, lasting.get(gap.feed_id, gap.start))
     return [_row(feed, counts.get(feed.id, Counts()), now, lasting.get(feed.id)) for feed in found]
 
 
@@ -91,10 +102,11 @@ def feeds(asked: Filter, scope: Scope, now: datetime) -> Page[FeedRow]:
     )
     if asked.state:
         found = found.filter(state__in=asked.values("state"))
-    mine: dict[int, list[GapRow]] = {}
-    for gap in gaps(asked.start, asked.end):
-        mine.setdefault(gap.feed_id, []).append(gap)
-    rows = [_with_gaps(row, mine.get(row.id, []), asked, now) for row in _rows(found, now, counts)]
+    known, mine = _gaps(asked.start, asked.end), dict[int, list[GapRow]]()
+    for gap in known:
+        if gap.start < asked.end:
+            mine.setdefault(gap.feed_id, []).append(gap)
+    rows = [_with_gaps(row, mine.get(row.id, []), asked, now) for row in _rows(found, now, counts, known)]
     return paging.keyset_in_memory(rows, asked, lambda row: (row.name,))
 
 
@@ -134,7 +146,7 @@ def gaps(
         found = found.filter(Q(end=None) | Q(end__gt=start))
     if kinds:
         found = found.filter(feed__kind__in=kinds)
-    return tuple(gap_row(gap) for gap in found.order_by("start", "id")[:200])
+    return tuple(gap_row(gap) for gap in found.order_by("start", "id")[:MOST_GAPS])
 
 
 def gap_row(gap: Any) -> GapRow:
