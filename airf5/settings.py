@@ -46,7 +46,7 @@ SECRET_KEY = SECRET_KEY or env.kept_secret(AIRF5_HOME / "secret_key")
 
 # What seals the secrets of its sources? Empty: the keys in AIRF5_HOME/secret_keys, made when first needed (keyring.py).
 AIRF5_SECRET_KEYS = env.secret("AIRF5_SECRET_KEYS")
-AIRF5_SECRET_PLACES = env.words("AIRF5_SECRET_PLACES", "env:AIRF5_SOURCE_*,file:/run/secrets/*")
+AIRF5_SECRET_PLACES = env.words("AIRF5_SECRET_PLACES", "env:AIRF5_SOURCE_*,file:/run/secrets/source_*")
 
 # Where do the bytes come from?
 AIRF5_SOURCES_FILE = env.text("AIRF5_SOURCES_FILE")

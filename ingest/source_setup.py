@@ -106,6 +106,9 @@ def may_refer(reference: str) -> bool:
     """Whether a page may name this place of a secret (AIRF5_SECRET_PLACES)."""
     kind, _, name = reference.partition(":")
     plain = os.path.normpath(name) if kind == "file" else name
+    own = {os.path.normpath(value) for variable, value in os.environ.items() if variable.endswith("_FILE")}
+    if kind == "file" and (plain in own or os.path.realpath(plain) in own):  # what airf5 itself runs on
+        return False
     return any(fnmatch.fnmatchcase(f"{kind}:{plain}", place) for place in settings.AIRF5_SECRET_PLACES)
 
 

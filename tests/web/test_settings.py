@@ -157,14 +157,15 @@ def test_a_changed_address_asks_for_a_reference_again_too(admin: Client, monkeyp
     assert Feed.objects.get().config["token"] == "file:/etc/airf5/token"
     assert "give the token again" in edit(admin, owner, url="https://evil.example.com").content.decode()
     page = edit(admin, owner, url="https://evil.example.com", token_ref="file:/etc/shadow").content.decode()
-    assert "On this page a reference may name env:AIRF5_SOURCE_*, file:/run/secrets/* only" in page
-    assert edit(admin, owner, url="https://b.example.com", token_ref="file:/run/secrets/b").status_code == 302
+    assert "On this page a reference may name env:AIRF5_SOURCE_*, file:/run/secrets/source_* only" in page
+    assert edit(admin, owner, url="https://b.example.com", token_ref="file:/run/secrets/source_b").status_code == 302
 
 
 @pytest.mark.parametrize(
     "reference",
     [
-        "file:/etc/passwd", "file:/run/secrets/../../etc/passwd", "file:/proc/self/environ", "env:PATH",
+        "file:/etc/passwd", "file:/run/secrets/source_x/../../../etc/passwd", "file:/run/secrets/secret_key",
+        "file:/proc/self/environ", "env:PATH",
         "env:AIRF5_SECRET_KEY", "env:DATABASE_URL", "sealed:", "secret-in-clear", "http://x", "file:relative",
     ],
 )  # fmt: skip
@@ -332,3 +333,12 @@ def test_a_form_from_elsewhere_is_refused(admin: Client) -> None:
     for path in ("new/airflow/", "airflow/1/test/", "airflow/1/switch/"):
         assert client.post(f"/settings/sources/{path}", AIRFLOW).status_code == 403
     assert not Feed.objects.exists()
+
+
+def test_what_airf5_itself_runs_on_is_no_secret_of_a_source(
+    admin: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.AIRF5_SECRET_PLACES = ["file:/run/secrets/*"]
+    monkeypatch.setenv("A_DATABASE_PASSWORD_FILE", "/run/secrets/database_password")
+    for name, status in (("database_password", 400), ("./database_password", 400), ("airflow", 302)):
+        assert add(admin, password="", password_ref=f"file:/run/secrets/{name}").status_code == status
