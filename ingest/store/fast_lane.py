@@ -20,7 +20,7 @@ from ingest.store.fast_text import LONGEST, Block, Flags, Places, Texts
 
 Parse = Callable[[str], RequestLine | Reject]
 
-_PIECE = 4_000  # lines
+_PIECE = 16_000  # lines
 _FIELDS = (
     *(
         "airf5",

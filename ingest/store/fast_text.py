@@ -27,7 +27,7 @@ _BEFORE = np.array([(1 << 8 * (8 - length)) - 1 for length in range(9)], dtype=n
 _FILL = _BEFORE & np.uint64(_ZEROS)
 _FACTOR = np.uint64(secrets.randbits(64) | 1)  # nobody can prepare texts that share a hash
 _SHIFT = np.uint64(29)
-_AT_ONCE = 1_500  # texts: neighbours, whose lines the cache of a processor can hold
+_AT_ONCE = 4_000  # texts: neighbours, whose lines the cache of a processor can hold
 
 assert sys.byteorder == "little", "words are read as they lie in memory"
 

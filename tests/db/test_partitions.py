@@ -16,7 +16,7 @@ TODAY = NOW.date()
 
 def a_request(line_id: int, at: datetime) -> None:
     columns = dict.fromkeys(("endpoint_id", "client_id", "path_id", "agent_id"), 1)
-    models.Request.objects.create(line_id=line_id, ts=at, method="GET", outcome=0, link=0, **columns)
+    models.Request.objects.create(line_id=line_id, ts=at, method=1, outcome=0, link=0, **columns)
 
 
 def days() -> set[date]:

@@ -9,13 +9,14 @@ from django.core.management import call_command
 
 from ingest import rawlines
 from ingest.models import Request
+from ingest.records import method_code
 
 LAB1 = Path(__file__).resolve().parents[2] / "captures" / "lab1"
 
 
 def test_a_request_comes_with_its_answer() -> None:
     call_command("replay", str(LAB1), stdout=io.StringIO())
-    request = Request.objects.filter(outcome=0, method="PATCH").order_by("ts")[0]
+    request = Request.objects.filter(outcome=0, method=method_code("PATCH")).order_by("ts")[0]
     first, second = rawlines.read([request.line_id])[request.line_id].splitlines()
     assert first.startswith('airf5="1",kind="request"') and second.startswith('airf5="1",kind="response"')
     assert f'http_statcode="{request.status}"' in second
