@@ -203,9 +203,9 @@ def _planted(world: World, seed: int) -> bool:
             finally:
                 plant.unlink()
             world.forget()
-            if not one.found.clean:
+            if one.found.lost or one.found.twice or one.found.altered:
                 break
-        words = one.found.words if not one.found.clean else ""
+        words = one.found.words if one.found.lost or one.found.twice or one.found.altered else ""
         caught.append(Caught(bug.name, number, words))
         world.mend(False)
         world.pause(2.0)

@@ -46,7 +46,7 @@ BUGS = (
     Bug("half-forgotten", "a waiting half is not kept", _plain),
     Bug("pushed-twice", "a batch that comes again is not recognised", _plain),
     Bug("no-overlap", "Airflow is asked from the very moment of the last pull", rounds.late_rows),
-    Bug("short-read", "the end of what could be read is taken for the end of a line", _plain),
+    Bug("short-read", "the end of what could be read is taken for the end of a line", rounds.pieces),
     Bug("rotation-is-new", "a file with another inode is a new one", rounds.rotation),
     Bug("replay-apart", "rejects leave in a transaction of their own", _replay),
 )

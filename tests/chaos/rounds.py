@@ -94,20 +94,21 @@ def read_again(world: World, points: tuple[str, ...] = ()) -> None:
     waiting = "SELECT count(*) FROM ingest_reject WHERE feed_id = %s AND raw LIKE %s"
     which = (world.feeds["late/request"], f"%/chaos/{stream.number}/%")
 
-    def wait_for(count: int) -> None:
-        world.until(lambda: world.ask(waiting, *which) == [(count,)], HIT_S, f"{count} lines are rejected")
+    def waits() -> int:
+        return int(next(iter(world.ask(waiting, *which)), (-1,))[0])
 
     for point in points or ("",):
         world.mend(False)
         world.pause(0.5)
-        world.write(path, stream, more := stream.answers(60), "late")
-        wait_for(len(more))
+        had = world.until(lambda: waits() + 1, HIT_S, "the database answers") - 1
+        world.write(path, stream, stream.answers(60), "late")
+        world.until(lambda had=had: waits() == had + 60, HIT_S, "60 lines more are rejected")  # type: ignore[misc]
         world.mend(True)
         if point:
             world.arm(point)
             world.until(lambda: _replayed(world) == -signal.SIGKILL, HIT_S, "the command is killed at its point")
             world.kills += 1
-        world.until(lambda: _replayed(world) == 0 and world.ask(waiting, *which) == [(0,)], HIT_S, "all is read again")
+    world.until(lambda: _replayed(world) == 0 and waits() == 0, HIT_S, "all is read again")
     world.mend(False)
 
 
@@ -206,7 +207,7 @@ def zombie(world: World) -> None:
     feeding.close()
 
 
-def rotation(world: World, turns: int = 12) -> None:
+def rotation(world: World, turns: int = 9) -> None:
     """A file is renamed, copied and truncated, and packed, again and again while it is written."""
     stream, rng = world.stream(), world.rng
     folder = world.spool / DEVICES["files"]
@@ -234,6 +235,15 @@ def rotation(world: World, turns: int = 12) -> None:
     world.write(path, stream, stream.lines(40, rng) + stream.rest(), "files")
 
 
+def pieces(world: World, times: int = 2) -> None:
+    """A writer stops in the middle of a line for longer than between two looks of a worker."""
+    stream = world.stream()
+    path = world.spool / DEVICES["files"] / f"request-{stream.number}.log"
+    for _ in range(times):
+        world.write(path, stream, stream.lines(40, world.rng), "files", torn_s=2.6)
+    world.write(path, stream, stream.lines(10, world.rng) + stream.rest(), "files")
+
+
 def disk_full(world: World) -> None:
     """The disk of the spool is full while lines come by TCP, and then it is not."""
     sender, folder = world.sender("small"), world.spool / DEVICES["small"]
@@ -256,7 +266,7 @@ def disk_full(world: World) -> None:
     world.send(sender, sender.stream.rest())
 
 
-def airflow_faults(world: World, seconds: float = 2.0) -> None:
+def airflow_faults(world: World, seconds: float = 1.0) -> None:
     """Airflow answers badly in every way, while tries end."""
     faults = list(airflow.FAULTS)
     world.rng.shuffle(faults)
@@ -309,6 +319,7 @@ SHORT: dict[str, Round] = {
     "Valkey flushed, paused, killed": broker_suffers,
     "worker stopped past its lease": zombie,
     "rotation": rotation,
+    "a line in two pieces": pieces,
     "disk full": disk_full,
     "Airflow answers badly": airflow_faults,
     "rows committed late": late_rows,

@@ -60,7 +60,7 @@ class Sender:
 
 @dataclass(slots=True)
 class Pusher:
-    """Telemetry Streaming: a body is sent until it is answered, and now and then once more."""
+    """Telemetry Streaming: a body is sent until it is answered, and now and then again later."""
 
     stream: Stream
     waits: list[bytes] = field(default_factory=list)
@@ -410,20 +410,20 @@ class World:
             ]
         return out
 
-    def write(self, path: Path, stream: Stream, messages: list[bytes], device: str) -> None:
-        """Write lines into a file as a receiver does, now and then in two pieces."""
+    def write(self, path: Path, stream: Stream, messages: list[bytes], device: str, torn_s: float = 0.0) -> None:
+        """Write lines into a file as a receiver does, now and then in two pieces; with `torn_s` always, so far apart."""
         path.parent.mkdir(parents=True, exist_ok=True)
         data = spooled(messages, "10.0.0.1")
         self.handed[device] += len(messages)
         with path.open("ab", buffering=0) as file:
-            middle = self.rng.randrange(len(data)) if data and self.rng.random() < 0.5 else 0
+            middle = self.rng.randrange(len(data)) if data and (torn_s or self.rng.random() < 0.5) else 0
             file.write(data[:middle])
-            if middle and self.rng.random() < 0.3:
-                self.pause(0.3)
+            if middle and (torn_s or self.rng.random() < 0.3):
+                self.pause(torn_s or 0.3)
             file.write(data[middle:])
 
     def push(self, pusher: Pusher, body: bytes | None = None) -> None:
-        """Push a body, and those that were not answered; one in four is pushed once more."""
+        """Push a body, and those that were not answered; now and then one of the answered once more."""
         if body is not None:
             pusher.waits.append(body)
         for one in list(pusher.waits):
@@ -432,7 +432,7 @@ class World:
             pusher.waits.remove(one)
             pusher.answered.append(one)
             if self.rng.random() < 0.25:
-                self.post(one)
+                self.post(self.rng.choice(pusher.answered))
 
     def post(self, body: bytes) -> bool:
         """Whether the product says that it has this body."""
