@@ -155,9 +155,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Silent."""
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A worker that is killed in the middle of a question is no news here."""
+
+
 def serve(told: Airflow) -> tuple[ThreadingHTTPServer, int]:
     """Answer on a free port of 127.0.0.1, in a thread."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"told": told}))
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"told": told}))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server, int(server.server_address[1])
