@@ -187,7 +187,7 @@ def crowded(rng: random.Random, line: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("capture", ["lab1", "lab1-bigip"])
-@pytest.mark.parametrize("size", [100_000, 37])
+@pytest.mark.parametrize("size", [100_000, 173])
 def test_of_the_recorded_incident(
     monkeypatch: pytest.MonkeyPatch, device: models.Device, capture: str, size: int
 ) -> None:

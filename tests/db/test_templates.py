@@ -73,7 +73,7 @@ def test_a_line_becomes_the_row_that_its_template_says(tmp_path: Path) -> None:
     assert (batch.read, batch.rows, batch.rejected) == (1, 1, 0)
     assert fields(Request.objects.get()) == {
         "at": at, "endpoint": ("/Common/vs_orders", "10.9.0.1"), "client": "10.1.2.3",
-        "f5_pool": "/Common/p_orders", "member": ("10.7.0.2", 8080), "method": "GET",
+        "f5_pool": "/Common/p_orders", "member": ("10.7.0.2", 8080), "method": 1,
         "status": 200, "response_us": 37_000, "bytes": 512,
         "agent": "requests/2.32", "path": "/orders/{n}",
     }  # fmt: skip

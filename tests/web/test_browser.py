@@ -140,9 +140,10 @@ def test_the_button_of_the_filter_stands_beside_its_fields(
 ) -> None:
     page = visit(path, "light", width)
     assert sideways(page) == 0
-    button = page.locator(".filters .fields > button").bounding_box()
-    last = page.locator(".filters .fields label").last.bounding_box()
-    first = page.locator(".filters .fields label").first.bounding_box()
+    form = page.locator(".filters").first
+    button = form.locator(".fields > button").bounding_box()
+    last = form.locator(".fields label").last.bounding_box()
+    first = form.locator(".fields label").first.bounding_box()
     assert button["y"] + button["height"] == pytest.approx(last["y"] + last["height"], abs=1)
     assert first["y"] == pytest.approx(last["y"], abs=1)
     if width == 1440:
