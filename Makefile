@@ -20,7 +20,7 @@ demo:  ## start everything on recorded data and show the page
 	@$(PY) manage.py demo
 
 test: setup browser rsyslog  ## run every test: unit, database, web
-	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 fast: setup  ## run the unit tests only
 	$(PY) -m pytest tests/unit tests/test_layers.py tests/test_documented.py $(ARGS)
