@@ -67,7 +67,8 @@ def split_spool(line: str) -> Spool | None:
         return None
     when, _, rest = line.partition(" ")
     sender, space, message = rest.partition(" ")
-    if not space or len(when) > 40 or line[10:11] != "T" or not _is_address(sender):
+    # An address has at most 45 characters, and the memory of addresses is to hold nothing longer.
+    if not space or len(when) > 40 or line[10:11] != "T" or len(sender) > 45 or not _is_address(sender):
         return None
     received = times.instant(when)
     # A device with ISO dates writes "<time> <host> <level> …": its own address as host looks like a sender.
@@ -78,8 +79,6 @@ def split_spool(line: str) -> Spool | None:
 
 @lru_cache(maxsize=1024)
 def _is_address(text: str) -> bool:
-    if not text or len(text) > 45:
-        return False
     if ":" in text:
         return all(c in "0123456789abcdefABCDEF:.%" for c in text)
     parts = text.split(".")

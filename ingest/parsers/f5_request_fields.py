@@ -90,8 +90,12 @@ def first(values: Mapping[str, str], names: tuple[str, ...]) -> str:
     return ""
 
 
-@lru_cache(maxsize=4096)  # a template has the same keys on every line
 def normal(key: str) -> str:
+    return _normal(key) if len(key) <= 64 else key.lower().replace("-", "_")  # a client's JSON has keys of any length
+
+
+@lru_cache(maxsize=4096)  # a template has the same keys on every line
+def _normal(key: str) -> str:
     return key.lower().replace("-", "_")
 
 

@@ -184,12 +184,14 @@ def ctime(text: str, offset: timedelta = NO_OFFSET) -> datetime | None:
     return build(int(year), MONTHS.get(name.lower(), 0), int(day), (hour, minute, second, fraction), offset)
 
 
-@lru_cache(maxsize=4096)  # one second has many lines
 def any_time(text: str, offset: timedelta = NO_OFFSET) -> datetime | None:
     """A time field of an event: $DATE_HTTP, ISO, NCSA, ctime or epoch seconds, ms or us; else None."""
     text = text.strip()
-    if not text or len(text) > 64:
-        return None
+    return _any_time(text, offset) if 0 < len(text) <= 64 else None  # what is longer must not fill the memory below
+
+
+@lru_cache(maxsize=4096)  # one second has many lines
+def _any_time(text: str, offset: timedelta) -> datetime | None:
     if text.replace(".", "", 1).isascii() and text.replace(".", "", 1).isdigit():
         micros = epoch_us(text)
         return None if micros is None else from_us(micros)

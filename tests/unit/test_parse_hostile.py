@@ -3,10 +3,11 @@
 import time
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.parsers import PARSERS, f5_config, f5_icontrol, f5_telemetry
+from ingest.parsers import PARSERS, f5_config, f5_header, f5_icontrol, f5_request_fields, f5_telemetry, times
 from ingest.parsers.f5_request_log import compile_template, link_key, parse, parse_line, path_template
 from ingest.records import Action, HealthEvent, MemberState, Other, Reject, RequestLine
 
@@ -114,3 +115,17 @@ def test_the_time_grows_with_the_length_of_a_line_only() -> None:
         for name in F5_FORMATS:
             PARSERS[name](line, NEAR)
     assert time.process_time() - started < 5  # quadratic would be minutes
+
+
+def test_what_is_remembered_between_lines_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for module, name in ((f5_header, "_is_address"), (f5_request_fields, "_normal"), (times, "_any_time")):
+        kept = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda text, *more, kept=kept: (asked.append(text), kept(text, *more))[1])
+    long = "9" * 10_000
+    for name in F5_FORMATS:
+        PARSERS[name](f"2026-11-22T09:00:00Z {long} x", NEAR)
+        PARSERS[name](f'2026-11-22T09:00:00Z 10.0.0.1 {{"client-ip": "10.9.9.9", "uri": "/", "timestamp": "{long}", '
+                      f'"status": "200", "{long}": "x"}}', NEAR)  # fmt: skip
+    assert {"10.0.0.1", "client-ip"} <= set(asked)
+    assert times.any_time(long) is None and max(map(len, asked)) <= 64
