@@ -30,7 +30,8 @@ from ingest.parsers.f5_icontrol import described, expanded, items, names, nested
 
 _VERSION = re.compile(r"[?&]ver=([0-9]{1,3}(?:\.[0-9]{1,5}){1,4})")
 _FAILOVER = re.compile(r"Failover (\w{1,30})")
-_SECRET = re.compile(r"(?i)(authorization|cookie|passw|token|secret|api.?key)[^\r\n]*")
+_SECRET = re.compile(r"(?i)(authorization|cookie|passw|token|secret|api.?key|\bauth\b)[^\r\n]*")  # AUTH: Redis, SMTP
+_LINE_END = re.compile(r"\\[rn]|[\r\n]")  # a monitor's text has them as two characters
 
 
 def version(answer: Any) -> str:
@@ -72,7 +73,7 @@ def _action(action: Mapping[str, Any], policy: str) -> tuple[str, str]:
     """(kind, target) of an action that decides where a request goes; ("", "") for all others."""
     if action.get("redirect") is True:
         place = text(action.get("location"))
-        return "redirect", "" if place.startswith("tcl:") else place
+        return "redirect", "" if place.startswith("tcl:") else f5_irule.without_secret(place)
     if action.get("forward") is not True:
         return "", ""
     if action.get("reset") is True:
@@ -109,6 +110,10 @@ def _condition(row: Mapping[str, Any]) -> str:
     operator = next((word for key, word in _OPERATORS if row.get(key) is True), "is")
     values = row.get("values")
     told = " or ".join(text(one) for one in values[:20]) if isinstance(values, list) else none(row, "datagroup")
+    # A policy can ask for a key in a header, for a session's cookie: what it asks for is told, the value is not.
+    named = told if subject.startswith("query") else ""
+    if told and (subject.startswith("cookie") or f5_irule.SECRET.search(f"{subject} {named}")):
+        told = "…"
     return f"{subject} {'not ' if row.get('not') is True else ''}{operator} {told}".strip()[:300]
 
 
@@ -187,7 +192,7 @@ def parse_monitors(answer: Any, kind: str) -> list[Monitor]:
     return [
         Monitor(
             name=names(row), kind=kind, interval_s=_whole(row.get("interval")), timeout_s=_whole(row.get("timeout")),
-            send=_SECRET.sub("…", none(row, "send").partition("\\r")[0].partition("\r")[0])[:300],
+            send=_SECRET.sub("…", _LINE_END.split(none(row, "send"), maxsplit=1)[0])[:300],
             recv=none(row, "recv")[:300], recv_disable=none(row, "recvDisable")[:300],
             destination=none(row, "destination"), reverse=row.get("reverse") == "enabled",
         )

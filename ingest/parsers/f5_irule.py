@@ -26,6 +26,7 @@ _COMMAND = re.compile(
 _COMMENT = re.compile(r"^\s*#|;\s*#.*")
 _ASKS = {"virtual": ("name",), "pool": ("name",)}
 SECRET = re.compile(r"(?i)authorization|passw|secret|token|api.?key|credential")  # such a line is not shown
+_USER_INFO = re.compile(r"//[^/\s]{1,300}@")
 _ENDS = ("reject", "drop", "discard")
 
 
@@ -52,14 +53,14 @@ def choices(name: str, text: str) -> tuple[Choice, ...]:
 def _choice(rule: str, event: str, line: str, match: re.Match[str]) -> Choice:
     """A choice; one without a kind where the command only asks."""
     command, first, second = match.group(1), match.group(2) or "", match.group(3) or ""
-    shown = "" if SECRET.search(line) else " ".join(line.split())[:200]
+    shown = "" if SECRET.search(line) or _USER_INFO.search(line) else " ".join(line.split())[:200]
     if command in _ENDS:
         return Choice("reset", "", event, shown)
     if command == "HTTP::respond":
         return Choice("respond", first if first.isdigit() else "", event, shown)
     target = first.strip('{}" \t')
     if command == "HTTP::redirect":
-        return Choice("redirect", "" if _computed(target) else target, event, shown)
+        return Choice("redirect", "" if _computed(target) else without_secret(target), event, shown)
     if not target or target in _ASKS.get(command, ()):
         return Choice("", "", event)
     kind = "clone_pool" if command.startswith("clone") else command
@@ -68,6 +69,12 @@ def _choice(rule: str, event: str, line: str, match: re.Match[str]) -> Choice:
     if kind == "node":
         return Choice(kind, f"{target}:{second}" if second.isdigit() else target, event, shown)
     return Choice(kind, full_path(target, rule), event, shown)
+
+
+def without_secret(url: str) -> str:
+    """Where a request is sent on to, without a user's password in it, and without a query that names a key."""
+    place, mark, query = url.partition("?")
+    return _USER_INFO.sub("//…@", place) + mark + ("…" if SECRET.search(query) else query)
 
 
 def _computed(target: str) -> bool:

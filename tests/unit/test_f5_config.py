@@ -140,6 +140,52 @@ def test_monitors_keep_no_credentials() -> None:
     assert "c2VjcmV0" not in repr(ours) and "$M$" not in repr(ours)
 
 
+@pytest.mark.parametrize(
+    ("send", "kept"),
+    [
+        (r"GET /health\nX-Key: hunter2", "GET /health"),
+        (r"AUTH hunter2\r\nPING\r\n", "…"),
+        (r"GET /health?api_key=hunter2 HTTP/1.0\r\n\r\n", "GET /health?…"),
+    ],
+)
+def test_the_first_line_of_a_monitor_ends_where_its_text_says(send: str, kept: str) -> None:
+    (found,) = f5_config.parse_monitors({"items": [{"fullPath": "/Common/m", "send": send}]}, "tcp")
+    assert found.send == kept
+
+
+@pytest.mark.parametrize(
+    ("condition", "said"),
+    [
+        ({"httpHeader": True, "tmName": "Authorization", "equals": True, "values": ["Basic hunter2"]},
+         "header Authorization is …"),
+        ({"httpCookie": True, "tmName": "sid", "values": ["hunter2"]}, "cookie sid is …"),
+        ({"httpUri": True, "queryString": True, "contains": True, "values": ["token=hunter2"]}, "query contains …"),
+        ({"httpUri": True, "path": True, "startsWith": True, "values": ["/oauth/token"]}, "path starts with /oauth/token"),
+        ({"httpHeader": True, "tmName": "X-Token", "exists": True}, "header X-Token exists"),
+    ],
+)  # fmt: skip
+def test_a_condition_tells_what_is_asked_for_and_no_key(condition: dict[str, Any], said: str) -> None:
+    rule = {"name": "r", "conditions": [condition], "actions": [{"forward": True, "pool": "/Common/p"}]}
+    (policy,) = f5_config.parse_policies({"items": [{"fullPath": "/Common/x", "rules": [rule]}]})
+    assert policy.choices[0].when == said
+
+
+@pytest.mark.parametrize(
+    ("url", "kept"),
+    [
+        ("https://ann:hunter2@x.example.com/a", "https://…@x.example.com/a"),
+        ("https://x.example.com/a?token=hunter2", "https://x.example.com/a?…"),
+        ("https://x.example.com/oauth/token?next=1", "https://x.example.com/oauth/token?next=1"),
+    ],
+)
+def test_a_redirect_tells_no_password_and_no_key(url: str, kept: str) -> None:
+    action = {"redirect": True, "location": url}
+    rows = [{"fullPath": "/Common/x", "rules": [{"name": "r", "actions": [action]}]}]
+    (of_policy,) = f5_config.parse_policies({"items": rows})[0].choices
+    (of_rule,) = f5_irule.choices("/Common/r", f'when HTTP_REQUEST {{\n  HTTP::redirect "{url}"\n}}')
+    assert of_policy.target == of_rule.target == kept and "hunter2" not in repr((of_policy, of_rule))
+
+
 def test_counters_recount_virtual_servers_and_pools() -> None:
     assert f5_config.parse_virtual_counts(sample("virtual_stats"))[0] == Count("/Common/vs_airflow_api", 2224, 1112)
     pools = {one.name: one for one in f5_config.parse_pool_counts(sample("member_stats"))}
