@@ -46,10 +46,14 @@ def findings(server: Switch, logs: Mapping[str, RequestLogProfile] | None) -> tu
         )
     found = [] if server.enabled else [Finding("disabled", ADVICE, "It is disabled: it takes no connections.")]
     kinds = {profile.kind for profile in server.profiles}
+    attached = [one for one in server.profiles if one.kind == "request-log" or (logs and one.name in logs)]
+    untold = [one.name for one in server.profiles if not one.kind and one not in attached]
+    if untold and not kinds & set(PASSES_ON) and not (kinds & set(HTTP) and attached):
+        sentence = f"iControl has not told of what type {', '.join(untold)[:200]} is: nobody can say what is missing."
+        return (Finding("types_not_told", ADVICE, sentence, "Let the user read HTTP and request-log profiles."), *found)
     blind = _blind(kinds, server.port)
     if blind:
         return (blind, *found)
-    attached = [one for one in server.profiles if one.kind == "request-log" or (logs and one.name in logs)]
     if not attached:
         return (
             Finding(

@@ -50,6 +50,7 @@ class Routing:
     told: bool
     enabled: bool
     http_profile: str
+    types_told: bool  # whether what each profile is can be told
     request_log: str
     monitor: str  # how its pool's members are watched, in words
     profiles: tuple[str, ...]
@@ -245,6 +246,7 @@ def _routing(
     return Routing(
         told=profiles is not None, enabled=one.enabled,
         http_profile=next((p.name for p in found if p.kind in HTTP), ""),
+        types_told=profiles is not None and all(p.kind for p in found),
         request_log=next((p.name for p in found if p.kind == "request-log" or p.name in (logs or {})), ""),
         monitor=monitor,
         profiles=tuple(f"{p.name} ({p.kind})" if p.kind else p.name for p in found),

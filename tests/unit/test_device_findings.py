@@ -36,6 +36,9 @@ def test_a_server_that_logs_all_lacks_nothing() -> None:
         ((Profile("/Common/tcp", "tcp"),), 80, "no_http", "no HTTP profile: without one there is no request log"),
         ((Profile("/Common/tcp", "tcp"),), 443, "no_http", "TLS is passed through"),
         ((HTTP,), 80, "no_request_log", "no request-log profile"),
+        ((Profile("/Common/http", ""), Profile("/Common/rl", "")), 80, "types_not_told", "/Common/http is"),
+        ((HTTP, Profile("/Common/other", "")), 80, "types_not_told", "/Common/other is"),
+        ((Profile("/Common/fastL4", "fastl4"), Profile("/Common/x", "")), 80, "fastl4", "without reading HTTP"),
         ((HTTP, Profile("/Common/other", "request-log")), 80, "profile_not_told", "/Common/other"),
     ],
 )

@@ -107,7 +107,7 @@ def servers_of(name: str) -> dict[str, tuple[str, ...]]:
     """For each part the virtual servers that iControl REST told of and that lack it."""
     found = findings_of(Device.objects.get(name=name))
     codes = {server: {one.code for one in said} for server, said in found.items() if _plain(server)}
-    blind = {"not_told", "fastl4", "no_http"}
+    blind = {"not_told", "types_not_told", "fastl4", "no_http"}
     return {
         part: tuple(server for server, said in codes.items() if (lacks in said if lacks else not said & blind))
         for part, lacks in LACKS.items()
