@@ -69,7 +69,7 @@ def pull_small_lists(pull: Pull) -> Iterator[Page]:
     yield Page("health", [object_of(session.get_open("/monitor/health").body, "/monitor/health")])
     yield from list_or_note(session, "pools", "/pools", "pools")
     yield from list_or_note(session, "jobs", "/jobs", "jobs")
-    if not is_due(pull, "slow_lists"):
+    if not is_due(pull.cursor.get("slow_lists"), pull.began):
         return
     yield from list_or_note(session, "dags", "/dags", "dags")
     yield from list_or_note(session, "connections", "/connections", "connections")

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from ingest.parsers.airflow_v1 import with_true_try
-from ingest.sources.airflow_pull import MOST_IDS, SETTLE, SLOW_LISTS_EVERY, Item, Page, moment, remark, since
+from ingest.sources.airflow_pull import MOST_IDS, SETTLE, Item, Page, is_due, remark, since
 from ingest.sources.http import SourceRefused
 from ingest.sources.postgres import Database, batches, look
 
@@ -146,8 +146,7 @@ def _small(one: _Look) -> Iterator[Page]:
         yield Page("jobs", [job for job in found if not str(job["job_type"]).startswith("LocalTask")])
     else:
         yield _no_rights("job")
-    seen = moment(one.cursor.get("slow_lists"))
-    if seen is not None and timedelta(0) <= one.began - seen < SLOW_LISTS_EVERY:
+    if not is_due(one.cursor.get("slow_lists"), one.began):
         return
     if _readable(one, "dag", ("dag_id", "is_paused", "owners")) and _readable(one, "dag_tag", ("dag_id", "name")):
         yield Page("dags", [_dag(dag) for dag in _all(one, "dags", _dags(one))])

@@ -182,10 +182,10 @@ def list_or_note(session: Session, kind: str, path: str, name: str) -> Iterator[
         yield note(path, error)
 
 
-def is_due(pull: Pull, name: str) -> bool:
-    """Whether the lists that are asked for every ten minutes only are due."""
-    seen = moment(pull.cursor.get(name))
-    return seen is None or not timedelta(0) <= pull.began - seen < SLOW_LISTS_EVERY
+def is_due(watermark: Any, began: datetime) -> bool:
+    """Whether the lists that are asked for every ten minutes only are due, by when they were last asked for."""
+    seen = moment(watermark)
+    return seen is None or not timedelta(0) <= began - seen < SLOW_LISTS_EVERY
 
 
 def address(connection: Item) -> Item:

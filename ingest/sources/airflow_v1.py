@@ -50,7 +50,7 @@ def pull_small_lists(pull: Pull) -> Iterator[Page]:
     yield remark("/jobs", NO_JOBS)
     if not session.at_least(2, 10):  # nor does its database
         yield remark("/tries", NO_TRIES)
-    if is_due(pull, "slow_lists"):
+    if is_due(pull.cursor.get("slow_lists"), pull.began):
         yield from list_or_note(session, "dags", "/dags", "dags")
         yield from list_or_note(session, "connections", "/connections", "connections")
         yield Page("dags", [], pull.advance("slow_lists", pull.began.isoformat()))
