@@ -30,7 +30,7 @@ LOG_DELAY = timedelta(seconds=2)  # a worker writes the last lines of a log afte
 MOST_ASKED = 3
 # Told anew in every pull: a batch for each would say nothing.
 AS_NOW = frozenset({"version", "health", "pools", "jobs"})
-SELDOM = frozenset({"/dags", "/connections"})
+SELDOM = frozenset({"/dags", "/connections", "dag", "connection"})  # paths of REST, and tables of the database
 
 
 @dataclass(slots=True)

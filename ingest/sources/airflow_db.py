@@ -206,7 +206,9 @@ def _task_instances(one: _Look) -> Iterator[Page]:
     """The task instances that changed. Up to 2.9 `updated_at` is not moved when a worker ends a try, so its times count."""
     have = one.have["task_instance"]
     old = one.api == "v1" and "executor" not in have  # 2.10 brought the column, and put updated_at right
-    rendered = "rendered_fields" in one.have.get("rendered_task_instance_fields", ())
+    rendered = _readable(one, "rendered_task_instance_fields", ("rendered_fields",))
+    if not rendered:
+        yield _no_rights("rendered_task_instance_fields")
     columns = _named(TRY, have) + (sql.SQL(", t.id::text AS id") if one.api == "v2" else sql.SQL(""))
     query = sql.SQL(TASK_INSTANCES).format(
         columns=columns,

@@ -279,7 +279,8 @@ def test_a_user_with_few_rights_reads_what_it_may_and_the_rest_is_named(made: Ca
         tables.db.execute("DROP OWNED BY airf5_reader")
         tables.db.execute("DROP ROLE airf5_reader")
     refused = {item["endpoint"]: item["sentence"] for item in of_kind(pages, "refused")}
-    assert set(refused) == {"slot_pool", "job", "dag", "log", "task_instance_history"}
+    nothing_of = {"slot_pool", "job", "dag", "log", "task_instance_history", "rendered_task_instance_fields"}
+    assert set(refused) == nothing_of
     assert "grant SELECT" in refused["log"]
     assert len(of_kind(pages, "connections")) == 1 and len(of_kind(pages, "task_instances")) == 2
 
@@ -339,6 +340,23 @@ def test_a_feed_reads_it_and_waits_for_no_log_that_nobody_fetches(
     assert Airflow.objects.get(name="prod").feeds.get() == feed
     assert set(Try.objects.values_list("try_number", "log_state")) == {(1, "absent"), (1, ""), (2, "")}
     assert all(batch.read == batch.rows + batch.repeated for batch in Batch.objects.all())
+
+
+def test_what_is_looked_at_seldom_stays_named_in_the_looks_between(
+    made: Callable[[str], Tables], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = made()
+    fill(tables)
+    for table in ("dag", "connection", "slot_pool"):
+        tables.db.execute(f"DROP TABLE {table} CASCADE")
+    monkeypatch.setenv("AIRFLOW_DB", tables.database().url)
+    config = {"database": "env:AIRFLOW_DB", "allow": list(LOOPBACK)}
+    feed = actions.configure_source("airflow_db", "prod/database", "prod", None, config, "ann")
+    for _ in range(3):
+        pull(feed)
+        feed.refresh_from_db()
+        assert {one["endpoint"] for one in feed.refusals} == {"dag", "connection", "slot_pool"}
+        assert len(feed.refusals) == 3
 
 
 def test_a_log_is_left_to_the_rest_api_where_there_is_one(
