@@ -182,7 +182,10 @@ def _store(pull: _Pull, reply: Reply) -> None:
             at = reply.middle + timedelta(seconds=float(pull.cursor.get("ahead_s", 0.0)))
             counts = devices.save_answer(device, name, reply.body, at)
             pull.counts.add(counts)
-            pull.cursor["digests"] = {**pull.cursor.get("digests", {}), name: digest}
+            digests = {**pull.cursor.get("digests", {}), name: digest}
+            if name in devices.TELL_PROFILES and counts.rows:
+                digests.pop("virtual", None)  # the same answer may say something else now
+            pull.cursor["digests"] = digests
         leases.commit_cursor(pull.feed.pk, pull.epoch, cursor=pull.cursor)
 
 

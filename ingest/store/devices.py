@@ -25,6 +25,7 @@ from ingest.store.feeds import Counts
 CLOCK_STEP_MS = 500.0  # sys/clock has whole seconds: on average it is half a second later
 KEEP_SAMPLES = timedelta(days=30)
 QUARTER_S = 900
+TELL_PROFILES = ("http", "request_log")  # readings that tell the types of profiles where virtual servers do not
 
 
 def save_answer(device: Device, name: str, body: Any, at: datetime) -> Counts:

@@ -151,6 +151,19 @@ def test_a_member_that_the_request_log_knows_by_its_address_gets_its_name(world:
     assert Member.objects.filter(f5_pool=pool).count() == 3
 
 
+def test_a_version_that_tells_no_types_of_profiles_is_understood_when_their_lists_are_known(world: World) -> None:
+    told = json.loads(json.dumps(sample("virtual")).replace('"nameReference"', '"notTold"'))
+    world.device.answers["/mgmt/tm/ltm/virtual"] = json.loads(json.dumps(told).replace("/Common/http", "/Common/web"))
+    world.device.answers["/mgmt/tm/ltm/profile/http"] = {"items": [{"fullPath": "/Common/web"}]}
+    world.pull()
+    assert not Endpoint.objects.get(name="/Common/vs_orders").sees_http  # /Common/web alone says nothing
+    world.pull(300)
+    orders = Endpoint.objects.get(name="/Common/vs_orders")
+    assert orders.sees_http and orders.logs_requests
+    assert {kind for _, kind, _ in orders.profiles} >= {"http", "request-log"}
+    assert "no_http" not in {one.code for one in devices.findings_of(Device.objects.get())["/Common/vs_orders"]}
+
+
 def test_older_news_of_a_member_is_passed_over(world: World) -> None:
     world.pull()
     Member.objects.filter(name="/Common/orders1:9000").update(state="down", since=NOW + timedelta(hours=1))
