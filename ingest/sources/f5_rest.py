@@ -179,6 +179,9 @@ def _whole(session: Session, reading: Reading) -> Reply:
         if not more or not isinstance(body, dict):
             break
         body = {**body, "items": [*items(body), *more]}
+    else:
+        if next_page(page):  # what is not whole must not be stored: rows that it lacks would be deleted
+            raise SourceRefused(f"{reading.path} has more than {MOST_PAGES} pages: too many for airf5.", 413)
     if reading.built_in and not items(body):
         sentence = (
             f"Empty, though every BIG-IP has {reading.built_in}: the user's role may not read {reading.what}. "

@@ -210,6 +210,13 @@ def test_pages_are_put_together(device: RecordedDevice, session: Session) -> Non
     assert [row["fullPath"] for row in body["items"]] == ["/Common/a", "/Common/b"]
 
 
+def test_a_list_without_end_is_no_whole_answer(device: RecordedDevice, session: Session) -> None:
+    link = "https://localhost/mgmt/tm/ltm/virtual?$top=1&$skip=1"
+    device.answers["/mgmt/tm/ltm/virtual"] = {"items": [{"fullPath": "/Common/a"}], "nextLink": link}
+    reply = pull(session, "virtual")["virtual"]
+    assert (reply.outcome, reply.body) == ("refused", None) and "more than 100 pages" in reply.sentence
+
+
 def test_the_clock_is_read_at_the_middle_of_its_call(session: Session) -> None:
     reply = pull(session, "clock")["clock"]
     assert reply.middle is not None and reply.elapsed_s >= 0
