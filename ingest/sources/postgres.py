@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import psycopg
@@ -69,7 +68,7 @@ def look(database: Database) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
 def parameters(database: Database) -> dict[str, Any]:
     """What to connect with: the allowed parts of the address, at an address that may be called."""
     url = re.sub(r"^(postgres(?:ql)?)\+\w+:", r"\1:", database.url.strip())
-    scheme = urlsplit(url).scheme.lower() if "://" in url else ""
+    scheme = url.partition("://")[0].lower()
     if scheme.startswith(("mysql", "mariadb")):
         raise SourceRefused(f"{database.name} keeps its tables in MySQL, which is not read: use its REST API alone.")
     if scheme not in ("postgresql", "postgres"):
@@ -80,14 +79,15 @@ def parameters(database: Database) -> dict[str, Any]:
         raise SourceRefused(
             f"The address of {database.name}'s database cannot be read: see how it is written."
         ) from None
-    schema = SEARCH_PATH.match(str(found.pop("options", "")))
+    if schema := SEARCH_PATH.match(str(found.get("options", ""))):
+        del found["options"]  # any other one is strange
     strange = [name for name in found if name not in KEPT]
-    host = str(found.get("host", ""))
-    if strange or not host or "," in host or host.startswith(("/", "@")):
-        what = f"has {strange[0]}, which is not taken" if strange else "needs one host"
+    host, port = str(found.get("host", "")), str(found.get("port") or 5432)
+    if strange or not host or "," in host or host.startswith(("/", "@")) or not port.isdecimal():
+        what = f"has {strange[0]}, which is not taken" if strange else "needs one host, and a port that is a number"
         raise SourceRefused(f"The address of {database.name}'s database {what}.")
     try:
-        pinned = addresses(host, int(found.get("port") or 5432), database.allow)[0]
+        pinned = addresses(host, int(port), database.allow)[0]
     except httpx.ConnectError as error:
         raise SourceUnavailable(f"The host name {host} is not known: check the address and the DNS.") from error
     except httpx.TransportError as error:
@@ -115,7 +115,8 @@ def told(name: str, error: psycopg.Error) -> SourceError:
         return SourceUnavailable(f"The database of {name} could not answer just now ({words}).")
     if isinstance(error, errors.InsufficientPrivilege):
         return SourceRefused(f"The user may not read {name}'s database ({words}): grant it SELECT.", 403)
-    if "authentication failed" in words or "no pg_hba.conf entry" in words or "does not exist" in words:
+    not_let_in = ("authentication failed", "no pg_hba.conf entry", "does not exist")  # but a table that went meanwhile
+    if isinstance(error, psycopg.OperationalError) and any(one in words for one in not_let_in):
         return SourceRefused(
             f"The database of {name} does not let us in ({words}): check user, password and name.", 401
         )

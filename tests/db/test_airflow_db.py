@@ -256,6 +256,12 @@ def test_nothing_can_be_written(made: Callable[[str], Tables]) -> None:
         db.execute("DELETE FROM task_instance")
 
 
+def test_a_table_that_went_is_no_wrong_password(made: Callable[[str], Tables]) -> None:
+    with pytest.raises(SourceRefused, match="does not take our question") as refused, look(made().database()) as db:
+        db.execute("SELECT * FROM gone")
+    assert refused.value.status is None
+
+
 def test_a_statement_that_takes_too_long_is_ended(made: Callable[[str], Tables]) -> None:
     tables = made()
     with pytest.raises(SourceUnavailable, match="took too long"), look(tables.database(statement_s=0.05)) as db:
@@ -295,6 +301,10 @@ def test_a_user_with_few_rights_reads_what_it_may_and_the_rest_is_named(made: Ca
         ("postgresql://u:s3cret@a,b/airflow", "needs one host"),
         ("postgresql://u:s3cret@127.0.0.1/airflow?passfile=/etc/shadow", "has passfile, which is not taken"),
         ("postgresql://u:s3cret@127.0.0.1/airflow?nonsense=1", "cannot be read"),
+        ("postgresql://u:s3cret@127.0.0.1:port/airflow", "a port that is a number"),
+        ("postgresql://u:s3cret@127.0.0.1:5432,5433/airflow", "needs one host"),
+        ("postgresql://u:s3cret@[broken/airflow", "cannot be read"),
+        ("postgresql://u:s3cret@127.0.0.1/airflow?options=-csearch_path%3Da%2Cb", "has options, which is not taken"),
         ("postgresql://u:s3cret@169.254.169.254/airflow", "is not called"),
     ],
 )
