@@ -14,42 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ingest.lines import Lines
+from ingest.parsers.f5_request_kv import ORDER
 from ingest.records import SLOW_US, Reject, RequestLine
 from ingest.store.fast_rows import Column, Lane, Number
-from ingest.store.fast_text import LONGEST, Block, Flags, Places, Texts
+from ingest.store.fast_text import LONGEST, Block, Flags, Places, Spans
 
 Parse = Callable[[str], RequestLine | Reject]
 
 _PIECE = 16_000  # lines
-_FIELDS = (
-    *(
-        "airf5",
-        "kind",
-        "ts",
-        "hostname",
-        "virtual_name",
-        "virtual_ip",
-        "virtual_port",
-        "pool",
-        "client_ip",
-        "client_port",
-    ),
-    *(
-        "server_ip",
-        "server_port",
-        "snat_ip",
-        "http_statcode",
-        "response_ms",
-        "response_us",
-        "bytes",
-        "http_method",
-        "host",
-    ),
-    *("correlation_id", "traceparent", "task", "xff", "ua", "http_uri"),
-)
-_PLACE = {name: place for place, name in enumerate(_FIELDS)}
-_QUOTES = 2 * len(_FIELDS)
-_QUOTES_ASKED = _QUOTES - 14  # a request line lacks seven fields
+_PLACE = {name: place for place, name in enumerate(ORDER)}
+_QUOTES = 2 * len(ORDER)
+_QUOTES_ASKED = _QUOTES - 2 * (_PLACE["http_method"] - _PLACE["client_port"] - 1)  # without what only an answer says
 _KIND = b'airf5="1",kind="%s",ts="'
 _RESPONSE, _REQUEST = _KIND % b"response", _KIND % b"request"
 _STAMP = 27  # letters of the time of receipt that a receiver writes
@@ -113,27 +88,27 @@ class _Piece:
     def __init__(self, block: Block, starts: Places, ends: Places, paired: bool) -> None:
         self._block, self._starts, self._ends = block, starts, ends
         places = block.quotes(int(starts[0]), int(ends[-1]))
-        first = np.searchsorted(places, starts)
-        count = np.searchsorted(places, ends) - first
+        begin = np.searchsorted(places, starts)
+        count = np.searchsorted(places, ends) - begin
         rows = np.flatnonzero(count == _QUOTES)
-        quotes = places[first[rows] + np.arange(_QUOTES)[:, None]]
+        quotes = places[begin[rows] + np.arange(_QUOTES)[:, None]]
         good = self._begins(rows, quotes[0], _RESPONSE) & (quotes[-1] == ends[rows] - 1)
-        for place in range(_PLACE["hostname"], len(_FIELDS)):
-            literal = b'",%s="' % _FIELDS[place].encode()
+        for place in range(_PLACE["hostname"], len(ORDER)):
+            literal = b'",%s="' % ORDER[place].encode()
             before = quotes[2 * place - 1]
             good &= (quotes[2 * place] - before == len(literal) - 1) & block.says(before, literal)
         self.at: Places = rows[good]
         quotes = quotes[:, good]
         opened, closed = quotes[::2], quotes[1::2]
         self.numbers, self.plain = self._numbers(opened, closed)
-        self.texts: dict[Column, Texts] = {}
-        for column, (one, other) in _TEXTS.items():
-            start, end = opened[_PLACE[one]] + 1, closed[_PLACE[other]]
-            self.texts[column] = block.texts(start, end)
-        asked = opened[_PLACE["http_method"]] - len("http_method=")
-        heads = opened[_PLACE["ts"]] - len("ts="), closed[_PLACE["client_port"]] + len('",')
-        self.answers = _Halves(self.at, self._key(), *heads, asked, ends[self.at])
-        self.requests = self._requests(places, first, count) if paired else None
+        self.texts = {
+            column: Spans(opened[_PLACE[first]] + 1, closed[_PLACE[last]]) for column, (first, last) in _TEXTS.items()
+        }
+        self.hashes = {column: block.hashes(texts) for column, texts in self.texts.items()}
+        head = Spans(opened[_PLACE["ts"]] - len("ts="), closed[_PLACE["client_port"]] + len('",'))
+        asked = Spans(opened[_PLACE["http_method"]] - len("http_method="), ends[self.at])
+        self.answers = _Halves(self.at, _key_of(self.numbers), head, asked)
+        self.requests = self._requests(places, begin, count) if paired else None
 
     def _begins(self, rows: Places, first_quote: Places, literal: bytes) -> Flags:
         """Whether these lines begin as the template does, bare or after a time of receipt and a sender."""
@@ -144,7 +119,8 @@ class _Piece:
         spooled &= block.letter(np.minimum(sender, begin) - 1, " ") & block.letter(end, " ")
         end = np.where(spooled, end, sender)
         spooled &= ~block.has_blank(start, start + _STAMP) & ~block.has_blank(sender, end)
-        return block.says(begin, literal) & ((begin == start) | spooled)
+        good: Flags = block.says(begin, literal) & ((begin == start) | spooled)
+        return good
 
     def _requests(self, places: Places, first: Places, count: Places) -> _Halves:
         """The request lines: what they say is the same text twice cut, so that an answer can be set beside it."""
@@ -158,8 +134,8 @@ class _Piece:
             (begin + len('ts="'), places[quotes + 5]), (places[quotes + port] + 1, places[quotes + port + 1])
         )
         middle = places[quotes + port + 1] + len('",')
-        key = _key_of(found)
-        return _Halves(*(part[good] for part in (rows, key, begin, middle, middle, self._ends[rows])))
+        halves = _Halves(rows, _key_of(found), Spans(begin, middle), Spans(middle, self._ends[rows]))
+        return halves.of(np.flatnonzero(good))
 
     def _time_and_port(
         self, time: tuple[Places, Places], port: tuple[Places, Places]
@@ -186,19 +162,17 @@ class _Piece:
             plain &= good
         return found, plain
 
-    def _key(self) -> Places:
-        return _key_of(self.numbers)
-
 
 class _Halves(NamedTuple):
     """Lines of one kind: their places among the lines, a key of time and port, and two texts that both halves have."""
 
     at: Places
     key: Places
-    head: Places
-    head_end: Places
-    asked: Places
-    asked_end: Places
+    head: Spans  # from the time to the client's port
+    asked: Spans  # from the method on
+
+    def of(self, rows: Places) -> _Halves:
+        return _Halves(self.at[rows], self.key[rows], self.head.of(rows), self.asked.of(rows))
 
 
 def _key_of(numbers: dict[Number, Places]) -> Places:
@@ -210,7 +184,6 @@ class Columns:
 
     def __init__(self, lines: Lines, answers_only: bool) -> None:
         self.lines = lines
-        self.answers_only = answers_only
         self._per_request = 1 if answers_only else 2
         self._block = block = Block(lines.text)
         starts, ends = block.places(lines.starts), block.places(lines.ends)
@@ -227,8 +200,8 @@ class Columns:
         self._codes: dict[Column, Places] = {}
         self._said: dict[Column, list[Any]] = {}
         for column in Column:
-            texts = Texts(*map(np.concatenate, zip(*(piece.texts[column] for piece in pieces), strict=True)))
-            said, self._codes[column], sure = block.coded(texts)
+            hashes = np.concatenate([piece.hashes[column] for piece in pieces])
+            said, self._codes[column], sure = block.coded(_spans([piece.texts[column] for piece in pieces]), hashes)
             self._said[column] = list(map(_READ[column], said))
             self._plain &= sure
         self._asked = self._at if answers_only else self._pair(pieces, cuts)
@@ -249,10 +222,8 @@ class Columns:
         found = order[place]
         good &= requests.at[found] < answers.at
         rows, found = np.flatnonzero(good), found[good]
-        same = np.ones(len(rows), dtype=np.bool_)
-        for start, end in ((2, 3), (4, 5)):
-            mine = Texts(answers[start][rows], answers[end][rows], answers.key[rows].view(np.uint64))
-            same &= self._block.same(mine, Texts(requests[start][found], requests[end][found], mine.hash))
+        mine, theirs = answers.of(rows), requests.of(found)
+        same = self._block.same(mine.head, theirs.head) & self._block.same(mine.asked, theirs.asked)
         asked[rows[same]] = requests.at[found[same]]
         self._plain &= asked >= 0
         return asked
@@ -306,10 +277,15 @@ class Columns:
         return Lane(ids, numbers, codes, self._said, self._per_request)
 
 
+def _spans(parts: Sequence[Spans]) -> Spans:
+    return Spans(*map(np.concatenate, zip(*parts, strict=True)))
+
+
 def _together(parts: Sequence[_Halves], cuts: Sequence[int]) -> _Halves:
     """The halves of all pieces; their places count from the first line of the chunk."""
-    parts = [part._replace(at=part.at + cut) for part, cut in zip(parts, cuts, strict=True)]
-    return _Halves(*map(np.concatenate, zip(*parts, strict=True)))
+    at = np.concatenate([part.at + cut for part, cut in zip(parts, cuts, strict=True)])
+    key = np.concatenate([part.key for part in parts])
+    return _Halves(at, key, _spans([part.head for part in parts]), _spans([part.asked for part in parts]))
 
 
 def _text(raw: bytes) -> str:

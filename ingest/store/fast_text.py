@@ -32,12 +32,15 @@ _AT_ONCE = 4_000  # texts: neighbours, whose lines the cache of a processor can 
 assert sys.byteorder == "little", "words are read as they lie in memory"
 
 
-class Texts(NamedTuple):
-    """Texts of a block: from `start` up to `end`, and a hash of each."""
+class Spans(NamedTuple):
+    """Texts of a block: from `start` up to `end`."""
 
     start: Places
     end: Places
-    hash: Words
+
+    def of(self, rows: Places | slice) -> Spans:
+        """Some of them."""
+        return Spans(self.start[rows], self.end[rows])
 
 
 class Block:
@@ -105,13 +108,13 @@ class Block:
         digits = (word & high == zeros) & ((word + np.uint64(0x0606060606060606)) & high == zeros)
         return _value(word), digits & (size > 0) & (size <= MOST_DIGITS)
 
-    def texts(self, start: Places, end: Places) -> Texts:
-        """These texts with a hash of each."""
-        hashes: Words = np.empty(len(start), dtype=np.uint64)
-        for cut in range(0, len(start), _AT_ONCE):
+    def hashes(self, texts: Spans) -> Words:
+        """A hash of each text."""
+        found: Words = np.empty(len(texts.start), dtype=np.uint64)
+        for cut in range(0, len(found), _AT_ONCE):
             part = slice(cut, cut + _AT_ONCE)
-            hashes[part] = self._hashes(start[part], end[part])
-        return Texts(start, end, hashes)
+            found[part] = self._hashes(*texts.of(part))
+        return found
 
     def _hashes(self, start: Places, end: Places) -> Words:
         order, steps = _steps(start, end)
@@ -128,7 +131,7 @@ class Block:
         hashes[order] = some
         return hashes
 
-    def same(self, one: Texts, two: Texts) -> Flags:
+    def same(self, one: Spans, two: Spans) -> Flags:
         """Whether these texts are the same to the last byte, pair by pair."""
         found: Flags = one.end - one.start == two.end - two.start
         for cut in range(0, len(found), _AT_ONCE):
@@ -149,20 +152,18 @@ class Block:
         found[order] = differ == 0
         return found
 
-    def cut(self, start: Places, end: Places) -> Iterator[bytes]:
+    def cut(self, texts: Spans) -> Iterator[bytes]:
         """The texts themselves."""
         text = self.text
-        return (text[a:b] for a, b in zip(start.tolist(), end.tolist(), strict=True))
+        return (text[a:b] for a, b in zip(texts.start.tolist(), texts.end.tolist(), strict=True))
 
-    def coded(self, texts: Texts) -> tuple[list[bytes], Places, Flags]:
+    def coded(self, texts: Spans, hashes: Words) -> tuple[list[bytes], Places, Flags]:
         """The different texts, which of them each one is, and whether that is certain.
 
         It is, but for two texts of one hash.
         """
-        _, first, codes = np.unique(texts.hash, return_index=True, return_inverse=True)
-        like = first[codes]
-        sure = self.same(texts, Texts(texts.start[like], texts.end[like], texts.hash))
-        return list(self.cut(texts.start[first], texts.end[first])), codes, sure
+        _, first, codes = np.unique(hashes, return_index=True, return_inverse=True)
+        return list(self.cut(texts.of(first))), codes, self.same(texts, texts.of(first[codes]))
 
 
 def _steps(start: Places, end: Places) -> tuple[Places, list[tuple[int, int]]]:
