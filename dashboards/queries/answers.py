@@ -19,15 +19,14 @@ EXACT = timedelta(hours=1)
 def of_endpoint(endpoint_id: int, start: datetime, end: datetime) -> tuple[MemberAnswers, ...]:
     """By member: to the second from the requests themselves for up to an hour, in whole minutes beyond."""
     if end - start > EXACT:
-        return by_member([endpoint_id], start, end)
+        return by_member(minutes([endpoint_id], start, end))
     found = database.rows("answers", {"endpoints": [endpoint_id], "start": start, "end": end})
     return _named([_Sum(row["endpoint_id"], row["member_id"] or 0, row) for row in found])
 
 
 @reading()
-def by_member(endpoint_ids: Sequence[int], start: datetime, end: datetime) -> tuple[MemberAnswers, ...]:
-    """By endpoint and member, from whole minutes (hours where minutes are no longer kept)."""
-    found = minutes(endpoint_ids, start, end)
+def by_member(found: Sequence[Any]) -> tuple[MemberAnswers, ...]:
+    """By endpoint and member, from the rows of `minutes`."""
     sums: dict[tuple[int, int], list[Any]] = {}
     for row in found:
         sums.setdefault((row.endpoint_id, row.member_id), []).append(row)
@@ -35,7 +34,7 @@ def by_member(endpoint_ids: Sequence[int], start: datetime, end: datetime) -> tu
 
 
 def minutes(endpoint_ids: Sequence[int] | None, start: datetime, end: datetime) -> list[Any]:
-    """Rollup rows that touch the window; beyond two days the hours are enough."""
+    """Rollup rows that touch the window: whole minutes; beyond two days the hours are enough."""
     coarse = end - start > timedelta(days=2)
     table, step = (models.RequestHour, timedelta(hours=1)) if coarse else (models.RequestMinute, timedelta(minutes=1))
     found = table.objects.filter(start__gt=start - step, start__lt=end)

@@ -17,6 +17,7 @@ from dashboards.queries import answers, audit, dependents, devices, freshness, h
 from dashboards.queries.database import reading
 from dashboards.queries.dependents import Dependent
 from dashboards.queries.devices import DeviceRow, Routing
+from dashboards.queries.freshness import Freshness
 from dashboards.queries.incident_rows import incident_rows
 from dashboards.queries.rows import (
     ActionRow,
@@ -98,7 +99,7 @@ MOST = 200
 
 @reading()
 def listed(asked: Filter, scope: Scope) -> Page[EndpointRow]:
-    found = sorted(_rows(_chosen(asked, scope), asked), key=lambda row: (row.device_group, row.id))
+    found = sorted(_rows(_chosen(asked, scope), asked)[0], key=lambda row: (row.device_group, row.id))
     found.sort(key=lambda row: row.name, reverse=asked.sort == "-name")
     return paging.keyset_in_memory(found, asked, lambda row: (row.name, row.device_group, row.id))
 
@@ -116,14 +117,17 @@ def devices_listed(asked: Filter, scope: Scope, now: datetime) -> Page[DeviceRow
 
 
 @reading()
-def one(endpoint_id: int, asked: Filter, scope: Scope, now: datetime) -> EndpointPage | None:
-    return next(iter(_pages(models.Endpoint.objects.filter(id=endpoint_id), asked, scope, now)), None)
+def one(
+    endpoint_id: int, asked: Filter, scope: Scope, now: datetime, fresh: Freshness | None = None
+) -> EndpointPage | None:
+    """`fresh`: how far its logs reach, for one who knows that already."""
+    return next(iter(_pages(models.Endpoint.objects.filter(id=endpoint_id), asked, scope, now, fresh)), None)
 
 
 @reading()
-def pages(asked: Filter, scope: Scope, now: datetime) -> tuple[EndpointPage, ...]:
+def pages(asked: Filter, scope: Scope, now: datetime, fresh: Freshness | None = None) -> tuple[EndpointPage, ...]:
     """Everything the page of all endpoints draws, in few queries (heat and dependents too)."""
-    return _pages(_chosen(asked, scope), asked, scope, now)
+    return _pages(_chosen(asked, scope), asked, scope, now, fresh)
 
 
 def _chosen(asked: Filter, scope: Scope) -> QuerySet[Any]:
@@ -140,11 +144,13 @@ def _chosen(asked: Filter, scope: Scope) -> QuerySet[Any]:
     return found
 
 
-def _rows(found: QuerySet[Any], asked: Filter) -> list[EndpointRow]:
+def _rows(found: QuerySet[Any], asked: Filter) -> tuple[list[EndpointRow], list[Any]]:
+    """The rows, and the minutes that their counts are sums of."""
     endpoints = list(found.select_related("group", "f5_pool").order_by("name", "id"))
     ids = [endpoint.id for endpoint in endpoints]
     by_endpoint: dict[int, list[Any]] = {}
-    for minute in answers.minutes(ids, asked.start, asked.end):
+    minutes = answers.minutes(ids, asked.start, asked.end)
+    for minute in minutes:
         by_endpoint.setdefault(minute.endpoint_id, []).append(minute)
     members, up = Counter[int](), Counter[int]()
     pools = [endpoint.f5_pool_id for endpoint in endpoints if endpoint.f5_pool_id]
@@ -171,7 +177,7 @@ def _rows(found: QuerySet[Any], asked: Filter) -> list[EndpointRow]:
             hit[one.id],
         )
         for one in endpoints
-    ]
+    ], minutes
 
 
 def _row(one: Any, met: dict[str, Any], members: int, up: int, open_incident: int | None, hit: int) -> EndpointRow:
@@ -186,13 +192,15 @@ def _row(one: Any, met: dict[str, Any], members: int, up: int, open_incident: in
     )  # fmt: skip
 
 
-def _pages(found: QuerySet[Any], asked: Filter, scope: Scope, now: datetime) -> tuple[EndpointPage, ...]:
-    rows = _rows(found, asked)
+def _pages(
+    found: QuerySet[Any], asked: Filter, scope: Scope, now: datetime, fresh: Freshness | None
+) -> tuple[EndpointPage, ...]:
+    rows, minutes = _rows(found, asked)
     ids = [row.id for row in rows]
     pools = sorted({row.f5_pool_id for row in rows if row.f5_pool_id})
     bad = requests.notable(ids, asked.start, asked.end)
-    tracks = _tracks(rows, asked, bad, freshness.watermark(now))
-    met, minutes = answers.by_member(ids, asked.start, asked.end), answers.minutes(ids, asked.start, asked.end)
+    tracks = _tracks(rows, asked, bad, fresh or freshness.watermark(now))
+    met = answers.by_member(minutes)
     used = dependents.of(ids, asked.start, asked.end, scope)
     touching = models.Incident.objects.filter(endpoint_id__in=ids, start__lt=asked.end, merged_into=None).exclude(
         end__lt=asked.start
@@ -229,7 +237,7 @@ def _changes(rows: Sequence[EndpointRow], asked: Filter) -> dict[str, tuple[Acti
 
 
 def _tracks(
-    rows: Sequence[EndpointRow], asked: Filter, bad: Sequence[RequestRow], fresh: freshness.Freshness
+    rows: Sequence[EndpointRow], asked: Filter, bad: Sequence[RequestRow], fresh: Freshness
 ) -> list[MemberTrack]:
     """By device group: each has logs of its own that reach so far and no further."""
     pools: dict[str, set[int]] = {}

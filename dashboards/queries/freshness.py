@@ -88,9 +88,10 @@ def several_groups() -> bool:
 
 
 @reading()
-def capture_of(*, airflow: str = "", device_group: str = "") -> set[str]:
-    """The capture whose Airflow or device group it is; "" for live ones, and for what has no feed."""
-    mine = {"airflow__name": airflow} if airflow else {"device__group__name": device_group}
+def capture_of(*, airflow: str = "", device_group: str = "", endpoint: int = 0) -> set[str]:
+    """The capture whose Airflow, device group or endpoint (an id) it is; "" for live ones, and for what has no feed."""
+    group = {"device__group__endpoints": endpoint} if endpoint else {"device__group__name": device_group}
+    mine = {"airflow__name": airflow} if airflow else group
     return set(models.Feed.objects.filter(**mine).values_list("capture", flat=True)) or {""}
 
 

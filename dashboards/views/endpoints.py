@@ -18,8 +18,8 @@ from dashboards.words import many, short
 @page("endpoints")
 def endpoints(request: HttpRequest, asked: Filter) -> HttpResponse:
     now = timezone.now()
-    found = query.pages(asked, scope(request.user), now)
     fresh = freshness.freshness(now, asked)
+    found = query.pages(asked, scope(request.user), now, fresh)
     failing = [one for one in found if one.row.open_incident]
     context = {
         "pages": found,
@@ -39,10 +39,10 @@ def endpoints(request: HttpRequest, asked: Filter) -> HttpResponse:
 @page("endpoints")
 def endpoint(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
     now = timezone.now()
-    found = query.one(ident, asked, scope(request.user), now)
+    fresh = freshness.freshness(now, asked, freshness.capture_of(endpoint=ident))
+    found = query.one(ident, asked, scope(request.user), now, fresh)
     if found is None:
         raise Http404("There is no such endpoint.")
-    fresh = freshness.freshness(now, asked, freshness.capture_of(device_group=found.row.device_group))
     most = max((count for column in found.heat for count in column.counts), default=1)
     one, two, three = drawn.level_steps(most)
     context = {
