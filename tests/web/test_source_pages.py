@@ -49,6 +49,12 @@ def why(feed: models.Feed) -> Ask:
     return ask
 
 
+def test_the_question_can_be_sent_as_it_stands(feed: models.Feed) -> None:
+    page = a_client().get("/sources/").content.decode()
+    field = page[page.index('name="at"') :]
+    assert field[field.index('value="') + 7 :].startswith(f"{timezone.now():%Y-%m-%d }")
+
+
 def test_a_minute_in_a_gap_is_explained_by_it(feed: models.Feed, why: Ask) -> None:
     at = timezone.now() - timedelta(hours=2)
     models.Gap.objects.create(
