@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, F
 
 from dashboards.queries.database import reading
 from ingest import models
@@ -216,7 +216,7 @@ def routing(ids: Sequence[int]) -> dict[int, Routing]:
 
 def _newest_last(model: Any, groups: set[int]) -> Any:
     found = model.objects.filter(device__group__in=groups).select_related("device")
-    return found.order_by("device__told_at", "device_id")
+    return found.order_by(F("device__told_at").asc(nulls_first=True), "device_id")
 
 
 def _log(row: Any) -> RequestLogProfile:

@@ -297,6 +297,7 @@ def _routes(
             near.get(key, ()), usual.get((request.endpoint_id, request.path, key[1]), ()),
             tuple(e for e in health.get(endpoint.group_id, ()) if _concerns(e.f5_pool, request, e.kind)),
             tuple(c for c in changes if _about(c, endpoint)), tuple(cuts.get(endpoint.pk, ())),
+            batch.world.choosers.get(endpoint.pk, ()),
         )  # fmt: skip
     return out
 

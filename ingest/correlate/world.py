@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef, Q
+from django.db.models import F, OuterRef, Q
 
-from ingest.models import Airflow, Device, Endpoint, F5Pool, Feed, Gap, SpoolFile
+from ingest.models import Airflow, Device, Endpoint, F5Pool, Feed, Gap, RoutingPolicy, SpoolFile
+from ingest.rules.facts import Chooser
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class World:
     pools: dict[tuple[int, str], int]  # (device group, name) -> id
     members: dict[tuple[int, str], int]  # (pool id, name) -> id
     members_of: dict[int, list[str]]  # pool id -> names of its members, in order
+    choosers: dict[int, tuple[Chooser, ...]]  # by virtual server: what its policies and iRules choose
     gaps: tuple[Gap, ...]  # what the feeds of this scope lack in the batch's time or still, in order of their start
 
     @property
@@ -47,7 +49,10 @@ class World:
 
 
 def of(airflow: Airflow, lo: datetime | None = None) -> World:
-    """Four statements. `lo`: from when on it matters what is missing; None: only what lasts."""
+    """Four statements, and one for policies and iRules where a virtual server has any.
+
+    `lo`: from when on it matters what is missing; None: only what lasts.
+    """
     files = SpoolFile.objects.filter(feed=OuterRef("pk")).order_by("pk")
     feeds = list(
         Feed.objects.select_related("device").annotate(
@@ -62,7 +67,8 @@ def of(airflow: Airflow, lo: datetime | None = None) -> World:
     files_of = {pk: (f.name, path) for f in feeds for pk, path in zip(f.file_ids, f.file_paths, strict=True)}
     return World(
         scope, here, tuple(f for f in mine if f.enabled), {pk: name for pk, (name, _) in files_of.items()},
-        {pk: path for pk, (_, path) in files_of.items()}, endpoints, devices, *_pools(groups), _gaps(here, lo),
+        {pk: path for pk, (_, path) in files_of.items()}, endpoints, devices, *_pools(groups),
+        _choosers(endpoints.values()), _gaps(here, lo),
     )  # fmt: skip
 
 
@@ -84,6 +90,29 @@ def _endpoints(groups: set[int]) -> tuple[dict[int, Endpoint], dict[int, list[tu
     )
     by_group = {e.group_id: list(zip(e.device_names, e.own_errors, strict=True)) for e in found}
     return {e.pk: e for e in found}, by_group
+
+
+def _choosers(endpoints: Collection[Endpoint]) -> dict[int, tuple[Chooser, ...]]:
+    """By virtual server, the places in its policies and iRules that choose a pool, as iControl told of them last."""
+    names = {name for e in endpoints for name in (*e.policies, *e.rules)}
+    if not names:
+        return {}
+    told: dict[tuple[int, str, str], tuple[Chooser, ...]] = {}
+    rows = RoutingPolicy.objects.filter(device__group__in={e.group_id for e in endpoints}, name__in=names)
+    # Of a pair both units tell of the same: the one that was told last wins.
+    rows = rows.order_by(F("device__told_at").asc(nulls_first=True), "device_id")
+    for group, kind, name, choices in rows.values_list("device__group_id", "kind", "name", "choices"):
+        found = (Chooser(name, kind, one["rule"], one["target"]) for one in choices if one["kind"] == "pool")
+        told[group, kind, name] = tuple(dict.fromkeys(found))
+    return {
+        e.pk: tuple(
+            chooser
+            for kind, named in (("policy", e.policies), ("irule", e.rules))
+            for name in named
+            for chooser in told.get((e.group_id, kind, name), ())
+        )
+        for e in endpoints
+    }
 
 
 def _pools(

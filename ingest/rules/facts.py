@@ -83,6 +83,16 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Chooser:
+    """A place in a policy or an iRule of the virtual server that chooses a pool, as the device is configured now."""
+
+    by: str  # full path of the policy or iRule
+    kind: str  # policy | irule
+    rule: str  # the policy's rule, the iRule's event
+    f5_pool: str  # "": computed while it runs
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A scheduler process of the try's Airflow."""
 
@@ -108,6 +118,7 @@ class Route:
     health: tuple[Health, ...] = ()
     changes: tuple[Change, ...] = ()
     cuts: tuple[float, ...] = ()  # seconds after which unanswered requests of known tries ended
+    choosers: tuple[Chooser, ...] = ()  # who but the virtual server itself sends its requests to a pool
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from .facts import Finding, Health
 from .words import answer, change_proof, clock, health_proof, how_joined, log_proof, request_proof
 
 CHANGE_BEFORE = timedelta(minutes=5)
+MOST_CHOOSERS = 3  # policies and iRules that a finding names
 
 
 def finding(
@@ -127,9 +128,26 @@ def misroute(case: Case) -> Finding | None:
         case, "misroute",
         f"Route: {request.path} went to {short(request.f5_pool)}; before, it always went to {short(usual[-1])}.",
         0.93, "virtual_server", request.endpoint,
-        reasons=((True, f"0 of {len(usual)} earlier requests for this path went to {short(request.f5_pool)}."),),
+        reasons=(
+            (True, f"0 of {len(usual)} earlier requests for this path went to {short(request.f5_pool)}."), *_chosen(case)
+        ),
         proofs=tuple(change_proof(c) for c in route.changes if timedelta() <= request.at - c.at <= CHANGE_BEFORE)[:2],
     )  # fmt: skip
+
+
+def _chosen(case: Case) -> list[tuple[bool, str]]:
+    """The policies and iRules that name this pool; where none does, those that compute one."""
+    choosers, pool = case.route.choosers, case.request.f5_pool
+    found = [c for c in choosers if c.f5_pool == pool] or [c for c in choosers if not c.f5_pool]
+    words = {"policy": ("policy", "in its rule"), "irule": ("iRule", "on")}
+    return [
+        (
+            True,
+            f"As configured now, the {words[c.kind][0]} {short(c.by)} "
+            f"{f'sends to {short(pool)}' if c.f5_pool else 'computes a pool'} {words[c.kind][1]} {c.rule}.",
+        )
+        for c in found[:MOST_CHOOSERS]
+    ]
 
 
 def config_change(case: Case) -> Finding | None:

@@ -15,7 +15,7 @@ from django.db.models import Model
 
 from ingest import models
 from ingest.device_findings import Finding, Switch, findings
-from ingest.device_records import Choice, Profile, RequestLogProfile
+from ingest.device_records import Profile, RequestLogProfile
 from ingest.models import Device
 from ingest.parsers import f5_config, f5_icontrol
 from ingest.records import VirtualServer
@@ -275,22 +275,6 @@ def findings_of(device: Device) -> dict[str, tuple[Finding, ...]]:
         row.name: findings(switch_of(row), logs or None)
         for row in models.Endpoint.objects.filter(group=device.group_id).order_by("name")
     }
-
-
-def choosers(endpoint: models.Endpoint, f5_pool: str) -> list[tuple[str, Choice]]:
-    """(full path of the policy or iRule, choice) of what may have sent a request of this endpoint to this pool.
-
-    Choices that name the pool come first, then those whose pool is computed while the rule runs.
-    """
-    rows = models.RoutingPolicy.objects.filter(device__group=endpoint.group_id)
-    named = rows.filter(kind="policy", name__in=endpoint.policies) | rows.filter(kind="irule", name__in=endpoint.rules)
-    found: dict[tuple[str, Choice], None] = {}
-    for row in named.order_by("kind", "name", "device_id"):
-        for told in row.choices:
-            choice = Choice(**told)
-            if choice.kind == "pool" and choice.target in (f5_pool, ""):
-                found[(row.name, choice)] = None
-    return sorted(found, key=lambda one: not one[1].target)
 
 
 def switch_of(endpoint: models.Endpoint) -> Switch:

@@ -16,9 +16,12 @@ import httpx
 import pytest
 from django.core.management import CommandError, call_command
 
+from dashboards.queries import devices as queries
 from ingest import actions, icontrol_feed, leases, pipeline, snapshot_feed
+from ingest.correlate import world as correlate_world
 from ingest.f5config import PARTS
 from ingest.models import (
+    Airflow,
     Batch,
     Certificate,
     CounterSample,
@@ -410,17 +413,39 @@ def test_findings_of_a_stored_device(world: World) -> None:
     }
 
 
-def test_a_misroute_can_name_the_policy_or_rule_that_chose(world: World) -> None:
+def test_a_judgement_knows_who_chooses_the_pools_of_a_virtual_server(world: World) -> None:
     world.pull()
-    orders = Endpoint.objects.get(name="/Common/vs_orders")
-    found = devices.choosers(orders, "/Common/pool_reports")
-    assert [(name, choice.rule, choice.target) for name, choice in found] == [
-        ("/Common/orders_by_tenant", "HTTP_REQUEST", "/Common/pool_reports"),
-        ("/Common/orders_by_tenant", "LB_FAILED", "/Common/pool_reports"),
-        ("/Common/orders_paths", "reports", "/Common/pool_reports"),
-        ("/Common/orders_by_tenant", "HTTP_REQUEST", ""),
+    choosers = correlate_world.of(Airflow.objects.create(name="airflow")).choosers
+    orders, reports = (Endpoint.objects.get(name=f"/Common/vs_{name}") for name in ("orders", "reports"))
+    assert [(one.by, one.kind, one.rule, one.f5_pool) for one in choosers[orders.pk]] == [
+        ("/Common/orders_paths", "policy", "reports", "/Common/pool_reports"),
+        ("/Common/orders_paths", "policy", "default", "/Common/pool_orders"),
+        ("/Common/orders_by_tenant", "irule", "HTTP_REQUEST", "/Common/pool_reports"),
+        ("/Common/orders_by_tenant", "irule", "HTTP_REQUEST", ""),
+        ("/Common/orders_by_tenant", "irule", "HTTP_REQUEST", "/Common/pool_orders"),
+        ("/Common/orders_by_tenant", "irule", "LB_FAILED", "/Common/pool_reports"),
     ]
-    assert devices.choosers(Endpoint.objects.get(name="/Common/vs_reports"), "/Common/pool_reports") == []
+    assert choosers[reports.pk] == ()
+
+
+def test_of_a_pair_the_unit_that_told_last_says_who_chooses(world: World) -> None:
+    world.pull()
+    (row,) = RoutingPolicy.objects.filter(kind="policy").values("kind", "name", "strategy")
+    group, airflow = Device.objects.get().group, Airflow.objects.create(name="airflow")
+    peer = Device.objects.create(group=group, name="bigip-2")  # from a folder: nobody knows when it was told
+    told = [{"kind": "pool", "target": "/Common/old", "rule": "r", "when": ""}]
+    RoutingPolicy.objects.create(device=peer, choices=told, **row)
+
+    def chosen() -> set[str]:
+        found = correlate_world.of(airflow).choosers[Endpoint.objects.get(name="/Common/vs_orders").pk]
+        pages = queries.routing([Endpoint.objects.get(name="/Common/vs_orders").pk])
+        targets = {one.target for one in next(iter(pages.values())).choices if one.kind == "policy"}
+        assert targets >= {one.f5_pool for one in found if one.kind == "policy"}
+        return {one.f5_pool for one in found if one.kind == "policy"}
+
+    assert "/Common/old" not in chosen()
+    Device.objects.filter(pk=peer.pk).update(told_at=NOW + timedelta(minutes=1))
+    assert chosen() == {"/Common/old"}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from ingest.records import Link, Outcome, TaskLog, outcome
 from ingest.rules import CASE_RULES, RULES, judge
 from ingest.rules.causes import CAUSES
-from ingest.rules.facts import Attempt, Candidate, Change, Coverage, Facts, Health, Job, Request, Route
+from ingest.rules.facts import Attempt, Candidate, Change, Chooser, Coverage, Facts, Health, Job, Request, Route
 
 T0 = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 VS, POOL = "/Common/vs_orders", "/Common/pool_orders"
@@ -61,7 +61,7 @@ def facts(
     route = Route(
         1, VS, POOL, "bigip-1", more.pop("proxy", False), more.pop("members", (M1, M2, M3)), frozenset({"10.0.0.1:8080", "10.0.0.1"}),
         tuple(sorted((*near, *requests), key=lambda r: r.at)), more.pop("before", ()), more.pop("health", ()), more.pop("changes", ()),
-        more.pop("cuts", ()),
+        more.pop("cuts", ()), more.pop("choosers", ()),
     )  # fmt: skip
     return Facts(
         attempt, log, requests, more.pop("candidates", ()), more.pop("sibling_candidates", 0), {1: route}, more.pop("events", ()),
@@ -328,3 +328,24 @@ def test_what_another_log_lacks_is_named_and_changes_nothing_else() -> None:
 def test_every_rule_names_itself() -> None:
     assert judge(facts((a_request(0, 503, M2),), HTTP_503, well(M1, M3))).rule == "members.member_grey"
     assert len(set(RULES)) == len(RULES) and set(CASE_RULES) <= set(RULES)
+
+
+BY_POLICY = Chooser("/Common/orders_paths", "policy", "reports", "/Common/pool_x")
+BY_RULE = Chooser("/Common/by_tenant", "irule", "HTTP_REQUEST", "")
+
+
+@pytest.mark.parametrize(
+    ("choosers", "said"),
+    [
+        ((), []),
+        ((BY_RULE, BY_POLICY), ["As configured now, the policy orders_paths sends to pool_x in its rule reports."]),
+        ((BY_RULE, replace(BY_POLICY, f5_pool=POOL)), ["As configured now, the iRule by_tenant computes a pool on HTTP_REQUEST."]),
+    ],
+)  # fmt: skip
+def test_a_misroute_names_the_policy_or_irule_that_chose_the_pool(
+    choosers: tuple[Chooser, ...], said: list[str]
+) -> None:
+    before = tuple(a_request(-600 - n) for n in range(6))
+    found = judge(facts((a_request(0, 404, M1, f5_pool="/Common/pool_x"),), HTTP_404, before=before, choosers=choosers))
+    assert found.cause == "misroute"
+    assert [words for good, words in found.reasons if words.startswith("As configured")] == said
