@@ -5,22 +5,50 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ingest.parsers.airflow_v1 import try_of_log
-from ingest.sources.airflow_pull import Item, Page, TryKey, Wanted, items_of, path_of
+from ingest.sources.airflow_pull import Item, Page, TryKey, Wanted, items_of, note, path_of
 from ingest.sources.airflow_session import Session
-from ingest.sources.http import SourceRefused
+from ingest.sources.http import SourceError, SourceRefused, SourceUnavailable
 
 MOST_DETAILS = 200
 MOST_EARLIER = 10
+MOST_BROKEN = 3  # DAGs whose logs end in an error 500: then it is the Airflow
 LARGEST_LOG = 8 * 1024 * 1024
 
 
 def fetch_wanted(session: Session, wanted: Wanted) -> Iterator[Page]:
-    """Histories and logs, at most `most_details` a pull."""
+    """Histories and logs, at most `most_details` a pull. What is refused is a note, and the other ones are asked for.
+
+    A refused history will not be asked for again; a refused log stays wanted, but no other one of its DAG in this pull.
+    """
     left = int(session.source.options.get("most_details", MOST_DETAILS))
     for key in wanted.histories[:left]:
-        yield Page("tries", fetch_tries(session, key))
+        try:
+            items = fetch_tries(session, key)
+        except SourceRefused as error:
+            if error.status == 401:
+                raise
+            items = []
+            yield note(f"{path_of(key)}/tries", error)
+        yield Page("tries", items)
+    failed: dict[str, SourceError] = {}
     for key in wanted.logs[: max(0, left - len(wanted.histories))]:
-        yield Page("task_logs", [fetch_log(session, key)])
+        if key.dag_id in failed:
+            continue
+        try:
+            item = fetch_log(session, key)
+        except SourceError as error:
+            failed[key.dag_id] = error
+            broken = sum(isinstance(one, SourceUnavailable) for one in failed.values())
+            if not _is_of_one_log(error) or broken >= MOST_BROKEN:
+                raise
+            yield note(f"{path_of(key)}/logs", error)
+            continue
+        yield Page("task_logs", [item])
+
+
+def _is_of_one_log(error: SourceError) -> bool:
+    """Whether it may be this log alone: our role may not read that DAG, or Airflow's own code fails on it."""
+    return error.status == 500 or (isinstance(error, SourceRefused) and error.status != 401)
 
 
 def fetch_tries(session: Session, key: TryKey) -> list[Item]:

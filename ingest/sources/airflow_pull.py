@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from airf5.failpoints import planted
 from ingest.sources.airflow_session import Session
-from ingest.sources.http import SourceRefused, SourceUnavailable
+from ingest.sources.http import SourceError, SourceRefused, SourceUnavailable
 
 PAGE_LIMIT = 100  # Airflow clamps a larger one to its maximum without saying so
 OVERLAP_S = 30.0
@@ -193,7 +193,7 @@ def address(connection: Item) -> Item:
     return {name: connection[name] for name in ADDRESS if name in connection}
 
 
-def note(path: str, error: SourceRefused) -> Page:
+def note(path: str, error: SourceError) -> Page:
     """A refusal, as a page."""
     return remark(path, error.sentence, error.status)
 

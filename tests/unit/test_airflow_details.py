@@ -3,18 +3,19 @@
 import pytest
 
 from ingest.parsers.airflow_v1 import try_of_log
-from ingest.sources import airflow_api, airflow_details
+from ingest.sources import airflow_details
 from ingest.sources.airflow_api import TryKey, Wanted
 from ingest.sources.airflow_session import Source
+from ingest.sources.http import SourceError
 from tests.airflows import Airflow, Airflow2, an_answer, of_kind, recorded, replay
 
-KEY = airflow_api.TryKey("price_fanout", "manual__2026-11-22T09:20:52+00:00", "fetch_price", 0, 1)
+KEY = TryKey("price_fanout", "manual__2026-11-22T09:20:52+00:00", "fetch_price", 0, 1)
 MAPPED = "/dags/price_fanout/dagRuns/manual__2026-11-22T09:20:52+00:00/taskInstances/fetch_price"
 
 
 def test_the_history_of_a_mapped_try_is_asked_with_its_index():
     airflow = Airflow(**{f"{MAPPED}/0/tries": an_answer(recorded("ti_tries_mapped")["body"])})
-    pages = airflow.pull(wanted=airflow_api.Wanted(histories=(KEY,)))
+    pages = airflow.pull(wanted=Wanted(histories=(KEY,)))
     assert of_kind(pages, "tries")[0]["map_index"] == 0
     raw = airflow.asked(f"{MAPPED}/0/tries")[0].url.raw_path
     assert b"manual__2026-11-22T09%3A20%3A52%2B00%3A00" in raw
@@ -22,7 +23,7 @@ def test_the_history_of_a_mapped_try_is_asked_with_its_index():
 
 def test_a_log_is_one_call_with_its_map_index():
     airflow = Airflow(**{f"{MAPPED}/logs/1": an_answer(recorded("ti_logs_mapped")["body"])})
-    (item,) = of_kind(airflow.pull(wanted=airflow_api.Wanted(logs=(KEY,))), "task_logs")
+    (item,) = of_kind(airflow.pull(wanted=Wanted(logs=(KEY,))), "task_logs")
     assert item["found"]
     assert item["content"]
     (request,) = airflow.asked(f"{MAPPED}/logs/1")
@@ -31,21 +32,58 @@ def test_a_log_is_one_call_with_its_map_index():
 
 def test_a_log_that_is_gone_is_an_item_too():
     airflow = Airflow(**{f"{MAPPED}/logs/1": an_answer({"detail": "not found"}, 404)})
-    (item,) = of_kind(airflow.pull(wanted=airflow_api.Wanted(logs=(KEY,))), "task_logs")
+    (item,) = of_kind(airflow.pull(wanted=Wanted(logs=(KEY,))), "task_logs")
     assert not item["found"]
 
 
 def test_a_log_that_is_too_long_is_not_kept(monkeypatch):
     monkeypatch.setattr(airflow_details, "LARGEST_LOG", 100)
     airflow = Airflow(**{f"{MAPPED}/logs/1": an_answer(recorded("ti_logs_mapped")["body"])})
-    (item,) = of_kind(airflow.pull(wanted=airflow_api.Wanted(logs=(KEY,))), "task_logs")
+    (item,) = of_kind(airflow.pull(wanted=Wanted(logs=(KEY,))), "task_logs")
     assert "too long" in item["content"][0]["event"]
+
+
+OTHER = KEY._replace(dag_id="other")
+OF_OTHER = MAPPED.replace("price_fanout", "other", 1)
+
+
+@pytest.mark.parametrize("status", [403, 400, 500])
+def test_a_log_that_is_refused_is_a_note_and_the_next_dag_is_asked(status):
+    answers = {
+        f"{MAPPED}/logs/1": an_answer({"detail": "Forbidden"}, status),
+        f"{OF_OTHER}/logs/1": an_answer(recorded("ti_logs_mapped")["body"]),
+    }
+    airflow = Airflow(**answers)
+    pages = airflow.pull(wanted=Wanted(logs=(KEY, KEY._replace(try_number=2), OTHER)))
+    assert [item["dag_id"] for item in of_kind(pages, "task_logs")] == ["other"]
+    (note,) = of_kind(pages, "refused")
+    assert "It says: Forbidden" in note["sentence"] and note["endpoint"].endswith("/fetch_price/logs")
+    assert not airflow.asked(f"{MAPPED}/logs/2")
+
+
+def test_a_history_that_is_refused_is_a_note_and_asked_once():
+    fine = an_answer(recorded("ti_tries_mapped")["body"])
+    airflow = Airflow(**{f"{MAPPED}/0/tries": an_answer({}, 403), f"{OF_OTHER}/0/tries": fine})
+    pages = airflow.pull(wanted=Wanted(histories=(KEY, OTHER)))
+    assert len([page for page in pages if page.kind == "tries"]) == 2  # each page says that this one was asked for
+    assert [note["status"] for note in of_kind(pages, "refused")] == [403]
+
+
+@pytest.mark.parametrize(("status", "asked"), [(401, 1), (503, 1), (500, 3)])
+def test_an_airflow_that_fails_on_every_log_is_left_alone(status, asked):
+    airflow = Airflow()
+    airflow.answers = dict.fromkeys(
+        (MAPPED.replace("price_fanout", dag, 1) + "/logs/1" for dag in "abcd"), an_answer({}, status)
+    )
+    with pytest.raises(SourceError):
+        airflow.pull(wanted=Wanted(logs=tuple(KEY._replace(dag_id=dag) for dag in "abcd")))
+    assert len({request.url.path for request in airflow.seen if request.url.path.endswith("/logs/1")}) == asked
 
 
 def test_details_are_capped():
     source = Source("lab", "http://a", token="t", options={"most_details": 3})
     airflow = Airflow()
-    wanted = airflow_api.Wanted(logs=tuple(KEY._replace(try_number=n) for n in range(9)))
+    wanted = Wanted(logs=tuple(KEY._replace(try_number=n) for n in range(9)))
     assert len(of_kind(airflow.pull(source=source, wanted=wanted), "task_logs")) == 3
 
 
