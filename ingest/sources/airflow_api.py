@@ -32,6 +32,7 @@ from ingest.sources.airflow_pull import (
     pages,
     pull_changes,
     remark,
+    unseen,
 )
 from ingest.sources.airflow_session import Session, Source
 from ingest.sources.http import SourceRefused
@@ -90,8 +91,7 @@ def pull_event_logs(pull: Pull) -> Iterator[Page]:
     params = {"order_by": "event_log_id", "after": since.isoformat()}
     try:
         for count, chunk in enumerate(pages(pull.session, "/eventLogs", "event_logs", params), 1):
-            fresh = [item for item in chunk.items if item.get("event_log_id") not in known]
-            known.update(dict.fromkeys(item["event_log_id"] for item in fresh if "event_log_id" in item))
+            fresh = unseen(chunk.items, known)
             pull.advance("event_log_ids", list(known)[-MOST_IDS:])
             reached = moment(chunk.items[-1].get("when"))
             behind = chunk.following is not None and reached is not None and reached < pull.began

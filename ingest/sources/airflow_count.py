@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest.sources.airflow_pull import TASK_INSTANCES
+from ingest.sources.airflow_pull import TASK_INSTANCES, object_of
 from ingest.sources.airflow_session import Session, Source
 from ingest.sources.http import SourceUnavailable
 
@@ -19,7 +19,8 @@ def ended(source: Source, start: datetime, end: datetime, api: str = "", **sessi
     with Session(source, **session) as opened:
         opened.detect(api)
         for state in ENDED:
-            total = opened.get(TASK_INSTANCES, {**span, "state": state, "limit": 1}).body.get("total_entries")
+            body = object_of(opened.get(TASK_INSTANCES, {**span, "state": state, "limit": 1}).body, TASK_INSTANCES)
+            total = body.get("total_entries")
             if not isinstance(total, int) or isinstance(total, bool):
                 raise SourceUnavailable(f"{source.name} does not say how many task instances there are.")
             found += total

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from ingest.parsers.airflow_v1 import with_true_try
-from ingest.sources.airflow_pull import MOST_IDS, SETTLE, Item, Page, is_due, remark, since
+from ingest.sources.airflow_pull import MOST_IDS, SETTLE, Item, Page, is_due, remark, since, unseen
 from ingest.sources.http import SourceRefused
 from ingest.sources.postgres import Database, batches, look
 
@@ -165,13 +165,12 @@ def _event_logs(one: _Look) -> Iterator[Page]:
     if not _readable(one, "log", ("id", "dttm", "event")):
         yield _no_rights("log")
         return
-    known = dict.fromkeys(one.cursor.get("event_log_ids") or ())
+    known: dict[int, None] = dict.fromkeys(one.cursor.get("event_log_ids") or ())
     query = sql.SQL(SIMPLE).format(
         columns=_named(EVENT, one.have["log"]), table=sql.Identifier("log"), column=sql.SQL("dttm")
     )
     for items in one.rows("log", query, since=one.since("event_logs")):
-        fresh = [item for item in items if item["event_log_id"] not in known]
-        known.update(dict.fromkeys(item["event_log_id"] for item in fresh))
+        fresh = unseen(items, known)
         one.advance("event_log_ids", list(known)[-MOST_IDS:])
         yield Page("event_logs", fresh, one.advance("event_logs", items[-1]["when"].isoformat()))
     yield Page("event_logs", [], one.advance("event_logs", one.began.isoformat()))

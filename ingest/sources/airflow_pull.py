@@ -188,6 +188,15 @@ def is_due(watermark: Any, began: datetime) -> bool:
     return seen is None or not timedelta(0) <= began - seen < SLOW_LISTS_EVERY
 
 
+def unseen(items: list[Item], known: dict[int, None]) -> list[Item]:
+    """The event logs whose id is not known yet; they are known from now on."""
+    fresh = [
+        item for item in items if not (isinstance(item.get("event_log_id"), int) and item["event_log_id"] in known)
+    ]
+    known.update((item["event_log_id"], None) for item in fresh if isinstance(item.get("event_log_id"), int))
+    return fresh
+
+
 def address(connection: Item) -> Item:
     """A connection without login, password and extra."""
     return {name: connection[name] for name in ADDRESS if name in connection}

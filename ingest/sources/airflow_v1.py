@@ -29,6 +29,7 @@ from ingest.sources.airflow_pull import (
     pages,
     pull_changes,
     remark,
+    unseen,
 )
 from ingest.sources.http import SourceRefused, SourceUnavailable
 
@@ -65,15 +66,14 @@ def pull_big_lists(pull: Pull) -> Iterator[Page]:
 
 def pull_event_logs(pull: Pull) -> Iterator[Page]:
     """New event logs, the newest first until what is known: 2.6 to 2.8 filter by nothing, and every version orders so."""
-    since, known = pull.since("event_logs"), dict.fromkeys(pull.cursor.get("event_log_ids") or ())
+    since = pull.since("event_logs")
+    known: dict[int, None] = dict.fromkeys(pull.cursor.get("event_log_ids") or ())
     through = False
     try:
         query = {"order_by": "-event_log_id"}
         for count, chunk in enumerate(pages(pull.session, "/eventLogs", "event_logs", query), 1):
             new = [item for item in chunk.items if (moment(item.get("when")) or pull.began) >= since]
-            fresh = [item for item in new if item.get("event_log_id") not in known]
-            known.update(dict.fromkeys(item["event_log_id"] for item in fresh if "event_log_id" in item))
-            if fresh:
+            if fresh := unseen(new, known):
                 yield Page("event_logs", fresh)
             through = chunk.following is None or not new
             if through or count >= MOST_EVENT_PAGES:
@@ -88,8 +88,7 @@ def pull_event_logs(pull: Pull) -> Iterator[Page]:
     if not through:
         most = MOST_EVENT_PAGES * PAGE_LIMIT
         yield remark("/eventLogs", f"More than {most} entries since {since.isoformat()}: the older ones were not read.")
-    ids = sorted((one for one in known if isinstance(one, int)), reverse=True)
-    pull.advance("event_log_ids", ids[:MOST_IDS])
+    pull.advance("event_log_ids", sorted(known, reverse=True)[:MOST_IDS])
     yield Page("event_logs", [], pull.advance("event_logs", pull.began.isoformat()))
 
 

@@ -2,11 +2,12 @@
 
 from datetime import datetime, timedelta
 
+import httpx
 import pytest
 
-from ingest.sources import airflow_api
+from ingest.sources import airflow_api, airflow_count
 from ingest.sources.http import SourceRefused, SourceUnavailable
-from tests.airflows import NOW, Airflow, an_answer, of_kind, recorded
+from tests.airflows import LAB, NOW, TASK_INSTANCES, Airflow, an_answer, of_kind, recorded
 
 
 def test_a_pull_reads_everything_and_says_how_far_it_knows():
@@ -135,6 +136,19 @@ def test_event_logs_of_the_overlap_come_once():
     first = airflow.pull()
     assert len(of_kind(first, "event_logs")) == 10
     assert of_kind(airflow.pull(first[-1].cursor), "event_logs") == []
+
+
+def test_an_id_of_an_event_log_may_be_anything():
+    odd = [{"event_log_id": what, "when": NOW.isoformat()} for what in ([], {}, "7", None, 7, 7)]
+    pages = Airflow(**{"/eventLogs": an_answer({"event_logs": odd, "total_entries": 6})}).pull()
+    assert len(of_kind(pages, "event_logs")) == 6 and pages[-1].cursor["event_log_ids"] == [7]
+
+
+@pytest.mark.parametrize("body", [[], "7", {}, {"total_entries": True}, {"total_entries": "7"}])
+def test_a_count_that_is_none_is_told(body):
+    transport = httpx.MockTransport(Airflow(**{TASK_INSTANCES: an_answer(body)}))
+    with pytest.raises(SourceUnavailable):
+        airflow_count.ended(LAB, NOW, NOW, transport=transport, sleep=lambda _: None)
 
 
 @pytest.mark.parametrize("path", ["/connections", "/jobs", "/pools", "/eventLogs"])
