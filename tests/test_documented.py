@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +28,7 @@ def _calls(path: Path) -> list[tuple[str, str, str]]:
     return found
 
 
+@cache
 def _all_calls() -> list[tuple[str, str, str]]:
     return [call for path in READING for call in _calls(path)]
 

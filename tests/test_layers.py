@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -83,12 +85,31 @@ def _within(name: str, places: tuple[str, ...] | set[str]) -> bool:
     return any(name == place or name.startswith(f"{place}.") for place in places)
 
 
+class Seen(NamedTuple):
+    """What these tests ask of a module, from one walk through it."""
+
+    imports: frozenset[str]
+    functions: dict[str, int]  # name -> lines
+    is_silent: bool
+
+
 @cache
-def _imports(module: str) -> frozenset[str]:
+def _seen(module: str) -> Seen:
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
+    nodes = list(ast.walk(tree))
+    functions = {
+        f"{module}.{node.name}:{node.lineno}": (node.end_lineno or 0) - node.lineno + 1
+        for node in nodes
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    return Seen(_imported(module, nodes), functions, bool(tree.body) and not ast.get_docstring(tree))
+
+
+def _imported(module: str, nodes: Sequence[ast.AST]) -> frozenset[str]:
     """Every module this one imports, wherever in it; `from a import b` counts as a.b where that is a module."""
     found = set()
     package = module if MODULES[module].name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8"))):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -103,7 +124,7 @@ def _impure(module: str, seen: set[str]) -> set[str]:
     """What keeps a module from being pure: it, or what it imports, needs more than the standard library."""
     seen.add(module)
     wrong = set()
-    for name in _imports(module):
+    for name in _seen(module).imports:
         if name in MODULES:
             wrong |= _impure(name, seen) if name not in seen else set()
         elif name.split(".")[0] not in sys.stdlib_module_names:
@@ -123,7 +144,7 @@ def test_pure_modules_need_the_standard_library_only(module: str) -> None:
 
 @pytest.mark.parametrize("module", [name for name in MODULES if _within(name, STEADY)])
 def test_parsers_and_rules_ask_no_clock_and_no_network(module: str) -> None:
-    assert {name for name in _imports(module) if _within(name, UNSTEADY)} == set()
+    assert {name for name in _seen(module).imports if _within(name, UNSTEADY)} == set()
 
 
 @pytest.mark.parametrize("place", FORBIDDEN)
@@ -131,7 +152,7 @@ def test_no_layer_reaches_into_another(place: str) -> None:
     wrong = []
     for module in (name for name in MODULES if _within(name, (place,))):
         allowed = next((names for other, names in EXCEPT.items() if _within(module, (other,))), ())
-        bad = {name for name in _imports(module) if _within(name, FORBIDDEN[place]) and not _within(name, allowed)}
+        bad = {name for name in _seen(module).imports if _within(name, FORBIDDEN[place]) and not _within(name, allowed)}
         wrong += [f"{module} imports {name}" for name in sorted(bad)]
     assert wrong == []
 
@@ -142,7 +163,7 @@ def test_only_the_store_and_actions_write_facts_for_pages() -> None:
         name
         for module in MODULES
         if _within(module, ("dashboards",))
-        for name in _imports(module)
+        for name in _seen(module).imports
         if _within(name, ("ingest",)) and not _within(name, ("ingest.models", "ingest.actions"))
     }
     assert {name for name in doors if name in MODULES and _impure(name, set())} == set()
@@ -154,20 +175,9 @@ def test_no_module_is_long() -> None:
 
 
 def test_no_function_is_long() -> None:
-    long = {}
-    for module, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                lines = (node.end_lineno or 0) - node.lineno + 1
-                if lines > LONGEST_FUNCTION:
-                    long[f"{module}.{node.name}"] = lines
-    assert long == {}
+    lengths = {name: lines for module in MODULES for name, lines in _seen(module).functions.items()}
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST_FUNCTION} == {}
 
 
 def test_every_module_says_what_lives_there() -> None:
-    silent = [
-        module
-        for module, path in MODULES.items()
-        if (text := path.read_text("utf-8")).strip() and not ast.get_docstring(ast.parse(text))
-    ]
-    assert silent == []
+    assert [module for module in MODULES if _seen(module).is_silent] == []

@@ -7,9 +7,6 @@ from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import plotly.graph_objects as go
-import pytest
-
 from dashboards import charts
 from dashboards.queries.dag_rows import Bucket
 from dashboards.queries.rows import Split
@@ -25,12 +22,6 @@ def a_bucket(n: int, p50: float | None = 4.0, failed: int = 0, **split: float) -
 
 DAG: Any = SimpleNamespace(dag_id="d", airflow="lab1")
 SERIES = (a_bucket(0), a_bucket(1, None), a_bucket(2, 17.0, failed=1, lost=13.0))
-
-
-@pytest.mark.parametrize("figure", [charts.durations(SERIES, DAG), charts.where(SERIES, DAG), charts.where((), DAG)])
-def test_plotly_accepts_the_figure(figure: charts.Figure) -> None:
-    go.Figure(figure)  # refuses an unknown property or a value of the wrong kind
-    json.dumps(figure)
 
 
 def test_a_stretch_without_runs_is_a_gap_and_not_zero() -> None:

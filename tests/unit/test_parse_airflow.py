@@ -1,12 +1,9 @@
 """Airflow's REST items become records: real answers of 3.3 and 2.11, and whatever else may arrive."""
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from ingest.parsers import airflow
 from ingest.parsers.airflow_log import key_of_file, parse_task_log
@@ -165,24 +162,6 @@ def test_the_other_lists_of_the_samples_parse():
     assert all(airflow.parse_event_log(item).external_id for item in body("eventLogs_after")["event_logs"])
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=8,
-)
-FIELDS = st.sampled_from(
-    [*a_row(), "rendered_fields", "when", "event", "extra", "name", "connection_id", "host", "tags"]
-)
-PARSERS = [value for name, value in vars(airflow).items() if name.startswith("parse_")]
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.dictionaries(FIELDS, JSON) | JSON)
-def test_no_item_raises_and_every_record_can_be_stored(item):
-    for parse in PARSERS:
-        json.dumps(asdict(parse(item)), default=str).encode()
-
-
 # --- task logs -----------------------------------------------------------------------------------------------------
 
 
@@ -328,12 +307,3 @@ def test_a_file_name_of_a_capture_is_a_key():
         "try_number": 2,
     }
     assert key_of_file("notes.json") is None
-
-
-ENTRY = st.dictionaries(st.sampled_from(["event", "level", "logger", "error_detail", "ti_id", "timestamp"]), JSON)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(ENTRY | JSON) | st.text() | JSON)
-def test_no_log_raises(content):
-    json.dumps(asdict(parse_task_log({"content": content}, **KEY)), default=str).encode()
