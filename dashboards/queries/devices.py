@@ -195,16 +195,24 @@ def routing(ids: Sequence[int]) -> dict[int, Routing]:
     """How each of these endpoints is set up, in a handful of queries."""
     endpoints = list(models.Endpoint.objects.filter(id__in=ids).select_related("f5_pool"))
     groups = {one.group_id for one in endpoints}
+    # A large device has thousands of iRules, monitors and pools: only those that these endpoints name are asked for.
+    named = {name for one in endpoints for name in (*one.policies, *one.rules)}
+    watched = {one.f5_pool.monitor for one in endpoints if one.f5_pool}
     policies: dict[tuple[int, str, str], Any] = {}
     # Of a pair both units tell of the same: the one that was told last wins.
-    for row in _newest_last(models.RoutingPolicy, groups):
+    for row in _newest_last(models.RoutingPolicy, groups).filter(name__in=named):
         policies[(row.device.group_id, row.kind, row.name)] = row
     logs: dict[int, dict[str, RequestLogProfile]] = {}
     for row in _newest_last(models.RequestLogProfile, groups):
         logs.setdefault(row.device.group_id, {})[row.name] = _log(row)
-    monitors = {(row.device.group_id, row.name): _monitor(row) for row in _newest_last(models.Monitor, groups)}
-    there = {(pool.group_id, pool.name) for pool in models.F5Pool.objects.filter(group__in=groups)}
-    there |= {(one.group_id, one.name) for one in models.Endpoint.objects.filter(group__in=groups)}
+    monitors = {
+        (row.device.group_id, row.name): _monitor(row)
+        for row in _newest_last(models.Monitor, groups).filter(name__in=watched)
+    }
+    targets = {told.get("target", "") for row in policies.values() for told in row.choices}
+    there: set[tuple[int, str]] = set()
+    for model in (models.F5Pool, models.Endpoint):
+        there |= set(model.objects.filter(group__in=groups, name__in=targets).values_list("group_id", "name"))
     return {
         one.id: _routing(
             one, policies, logs.get(one.group_id), there,
@@ -215,7 +223,7 @@ def routing(ids: Sequence[int]) -> dict[int, Routing]:
 
 
 def _newest_last(model: Any, groups: set[int]) -> Any:
-    found = model.objects.filter(device__group__in=groups).select_related("device")
+    found = model.objects.filter(device__group__in=groups).select_related("device").defer("device__about")
     return found.order_by(F("device__told_at").asc(nulls_first=True), "device_id")
 
 

@@ -83,6 +83,17 @@ def test_an_endpoint_that_icontrol_never_told_of_claims_nothing(client: Client, 
     assert "Who else chooses" not in page and "not told" in page
 
 
+def test_an_endpoint_asks_for_what_it_names_alone(client: Client, device: RecordedDevice) -> None:
+    with CaptureQueriesContext(connection) as found:
+        page_of(client, "/Common/vs_orders")
+    asked = {
+        name: next(one["sql"] for one in found if f'FROM "ingest_{name}"' in one["sql"] and "told_at" in one["sql"])
+        for name in ("routingpolicy", "monitor")
+    }
+    assert "/Common/orders_paths" in asked["routingpolicy"] and "/Common/mon_orders" in asked["monitor"]
+    assert not any('"about"' in one for one in asked.values())
+
+
 def test_the_device_is_on_the_page_of_endpoints(client: Client, device: RecordedDevice) -> None:
     Certificate.objects.filter(name="/Common/orders.crt").update(expires_at=timezone.now() + timedelta(days=9, hours=1))
     page = client.get("/endpoints/").content.decode().replace("\xa0", " ")
