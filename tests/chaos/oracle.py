@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tests.chaos.lines import Key, Stream, Truth
-from tests.chaos.world import DEVICES, World
+from tests.chaos.sending import DEVICES
+from tests.chaos.world import World
 
 ROWS = """
     SELECT c.address, (extract(epoch FROM r.ts) * 1000000)::bigint, r.method, r.status, r.response_us, r.bytes, d.uri

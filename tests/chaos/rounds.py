@@ -15,8 +15,10 @@ from pathlib import Path
 
 from tests.chaos import airflow
 from tests.chaos.lines import Stream
+from tests.chaos.machine import ROOT
 from tests.chaos.points import Group
-from tests.chaos.world import DEVICES, ROOT, Pusher, Sender, World
+from tests.chaos.sending import DEVICES, Pusher, Sender
+from tests.chaos.world import World
 
 HIT_S = 180.0  # a busy machine takes its time to start a process again
 Round = Callable[[World], None]
