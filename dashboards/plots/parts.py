@@ -172,7 +172,7 @@ def draw_gaps(plot: Plot, fresh: Freshness) -> None:
     if spans and at < axis.end:
         live = any(s.live for s in fresh.stretches)
         plot.gap(at, axis.end, "Not yet arrived" if live else f"No log data after {clock(spans[-1][1])}")
-    for gap in (gap for gap in fresh.gaps if gap.hides):
+    for gap in fresh.hiding:
         plot.gap(gap.start, gap.end or axis.end, f"Gap in {gap.feed}: {gap.reason}")
 
 

@@ -7,18 +7,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, F, Q, QuerySet, Sum
 
 from airf5.accounts.roles import Scope
 from dashboards.filters import Filter
 from dashboards.queries import narrow, paging
 from dashboards.queries.database import reading
 from dashboards.queries.rows import Page
-from dashboards.queries.watermark import NEEDED, Counts, FeedRow, Freshness, GapRow, freshness_of
+from dashboards.queries.watermark import Counts, FeedRow, Freshness, GapRow, freshness_of, needed
 from ingest import models
 from ingest.intervals import Lack, Span, ledger, share
 
-__all__ = ["NEEDED", "Counts", "FeedRow", "Freshness", "GapRow", "feeds", "freshness", "gaps", "watermark"]
+__all__ = ["Counts", "FeedRow", "Freshness", "GapRow", "feeds", "freshness", "gaps", "watermark"]
 
 DAY = timedelta(days=1)
 MOST_GAPS = 200
@@ -45,16 +45,18 @@ def watermark(now: datetime, asked: Filter | None = None, captures: Iterable[str
     start, end = (asked.start, asked.end) if asked else (now - DAY, now)
     known = _gaps(start, end)
     rows = _rows(_in_scope(asked, captures), now, {}, known)
-    missing = tuple(gap for gap in known if gap.hides and gap.start < end)
+    mine = {row.name for row in needed(rows)}
+    missing = tuple(gap for gap in known if gap.hides and gap.feed in mine and gap.start < end)
     return freshness_of(rows, missing, now, asked)
 
 
 def _gaps(start: datetime | None, end: datetime | None) -> list[GapRow]:
-    """The gaps that touch the window, and those that last, wherever they began; oldest first."""
+    """The gaps that touch the window, and those that last, wherever they began; oldest first, the old ones left out."""
     found = models.Gap.objects.select_related("feed")
     if start is not None and end is not None:
         found = found.filter(Q(end=None) | Q(end__gt=start, start__lt=end))
-    return [gap_row(gap) for gap in found.order_by("start", "id")[: MOST_GAPS * 5]]
+    last = found.order_by(F("end").desc(nulls_first=True), "-id")[: MOST_GAPS * 5]
+    return [gap_row(gap) for gap in sorted(last, key=lambda gap: (gap.start, gap.id))]
 
 
 def _rows(found: Iterable[Any], now: datetime, counts: dict[int, Counts], known: Iterable[GapRow]) -> list[FeedRow]:

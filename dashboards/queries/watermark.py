@@ -55,8 +55,8 @@ class GapRow:
 
     @property
     def hides(self) -> bool:
-        """Whether there is no log data in this time, as far as a verdict needs it."""
-        return self.feed_kind in ("", *NEEDED) and not self.thin
+        """Whether there is no log data in this time, as far as a verdict needs its feed."""
+        return self.feed_kind in ("", *NEEDED, PUSHED) and not self.thin
 
     @property
     def seconds(self) -> float | None:
@@ -114,17 +114,20 @@ class Freshness:
     stretches: tuple[Stretch, ...] = ()
     but: str = ""  # what is not complete before that, and why it goes no further: the end of the sentence
 
+    @property
+    def hiding(self) -> list[GapRow]:
+        """The gaps of the feeds that are needed, but for thin ones."""
+        mine = {feed.name for feed in needed(self.feeds)}
+        return [gap for gap in self.gaps if gap.hides and gap.feed in mine]
+
     def covers(self, start: datetime, end: datetime) -> bool:
         """Whether some of this stretch is known, and no gap of a feed that is needed touches it."""
-        needed = {feed.name for feed in self.feeds if counts(feed)}
-        gap = any(
-            g.hides and g.feed in needed and g.start < end and (g.end is None or g.end > start) for g in self.gaps
-        )
+        gap = any(g.start < end and (g.end is None or g.end > start) for g in self.hiding)
         return not gap and any(span.start < end and span.end > start for span in self.stretches)
 
     def known(self, device_group: str) -> tuple[datetime | None, datetime | None]:
         """From when to when nothing is missing of the logs of one device group."""
-        mine = [feed for feed in self.feeds if counts(feed) and feed.device_group == device_group]
+        mine = [feed for feed in needed(self.feeds) if feed.device_group == device_group]
         return (
             max((feed.complete_from for feed in mine if feed.complete_from), default=None),
             min((feed.complete_to for feed in mine if feed.complete_to), default=None),
@@ -133,11 +136,19 @@ class Freshness:
 
 # A verdict waits for these; a snapshot or an audit log that lags does not make an answer wrong.
 NEEDED = ("airflow_api", "airflow_db", "airflow_capture", "f5_request", "f5_ltm")
+PUSHED = "f5_telemetry"
 LATE_S = 120.0
 
 
-def counts(feed: FeedRow) -> bool:
-    return feed.enabled and feed.kind in NEEDED
+def needed(feeds: Iterable[FeedRow]) -> list[FeedRow]:
+    """The feeds that a verdict waits for: of a device without a request log, what it pushes stands for it."""
+    read = [feed for feed in feeds if feed.enabled]
+    logged = {(feed.capture, feed.device) for feed in read if feed.kind == "f5_request"}
+    return [
+        feed
+        for feed in read
+        if feed.kind in NEEDED or (feed.kind == PUSHED and (feed.capture, feed.device) not in logged)
+    ]
 
 
 def freshness_of(
@@ -145,7 +156,7 @@ def freshness_of(
 ) -> Freshness:
     """The watermark of these feeds for a time range, or for now."""
     rows, spans = tuple(rows), stretches(rows)
-    current = _current([row for row in rows if counts(row)], spans, asked)
+    current = _current(needed(rows), spans, asked)
     begun = [row for row in current if row.complete_to]
     first = max((row.complete_from for row in current if row.complete_from), default=None)
     if not current:
@@ -222,7 +233,7 @@ def _by_capture(rows: Iterable[FeedRow]) -> dict[str, list[FeedRow]]:
 def stretches(rows: Iterable[FeedRow]) -> tuple[Stretch, ...]:
     """What is known: of the live feeds together, of each capture for itself; oldest first."""
     found = []
-    for capture, group in _by_capture(row for row in rows if counts(row)).items():
+    for capture, group in _by_capture(needed(rows)).items():
         known = [(row.complete_from, row.complete_to) for row in group if row.complete_from and row.complete_to]
         if known:
             found.append(Stretch(max(a for a, _ in known), min(b for _, b in known), not capture))

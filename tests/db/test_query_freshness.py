@@ -11,6 +11,8 @@ from ingest import models
 from tests import world
 from tests.world import NOW
 
+SECOND = timedelta(seconds=1)
+
 
 def asked(listing: str, **query: str) -> Filter:
     return Filter.from_query(query, NOW, listing)
@@ -23,6 +25,35 @@ def test_the_watermark_is_the_smallest_of_the_feeds_that_are_needed() -> None:
     fresh = freshness.watermark(NOW)
     assert fresh.sentence == "Log data complete to 11:50:00 UTC"
     assert (fresh.waits_for, fresh.state, fresh.behind_s) == ("ltm", "late", 600.0)
+
+
+def test_what_a_device_pushes_is_needed_where_it_has_no_request_log() -> None:
+    group = models.DeviceGroup.objects.create(name="lb")
+    device = models.Device.objects.create(name="lb1", group=group)
+    late, gone = NOW - timedelta(minutes=9), NOW - timedelta(minutes=12)
+    world.a_feed("prod", "airflow_api", airflow=world.an_airflow())
+    pushed = world.a_feed("lb1/push", "f5_telemetry", device=device, complete_to=late)
+    models.Gap.objects.create(feed=pushed, kind="silent", start=gone, end=late, reason="silent")
+    fresh = freshness.watermark(NOW)
+    assert (fresh.waits_for, fresh.complete_to, fresh.known("lb")[1]) == ("lb1/push", late, late)
+    assert fresh.but == ", but for 1 gap" and [gap.feed for gap in fresh.hiding] == ["lb1/push"]
+    assert not fresh.covers(gone, late)
+    world.a_feed("lb1/request", device=device)
+    fresh = freshness.watermark(NOW)
+    assert (fresh.waits_for, fresh.complete_to, fresh.gaps) == ("lb1/request", NOW - timedelta(seconds=4), ())
+    assert freshness.freshness(NOW).hiding == [] and fresh.covers(gone, late)
+
+
+def test_a_gap_that_lasts_counts_however_many_have_ended_since() -> None:
+    feed = world.a_feed()
+    began = NOW - timedelta(days=9)
+    lasting = models.Gap(feed=feed, kind="silent", start=began, reason="silent")
+    ended = [
+        models.Gap(feed=feed, kind="rejects", start=began - n * SECOND, end=began - (n - 1) * SECOND, reason=str(n))
+        for n in range(1, freshness.MOST_GAPS * 5 + 2)
+    ]
+    models.Gap.objects.bulk_create([*ended, lasting])
+    assert freshness.freshness(NOW).complete_to == NOW - timedelta(days=1)  # where it began to be complete
 
 
 def a_capture(name: str, start: timedelta, end: timedelta) -> None:

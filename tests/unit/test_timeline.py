@@ -229,7 +229,7 @@ def test_an_incident_is_a_bar_with_its_number() -> None:
 
 
 def fresh_of(*stretches: tuple[float, float, bool]) -> Any:
-    return SimpleNamespace(stretches=tuple(Stretch(at(a), at(b), live) for a, b, live in stretches), gaps=())
+    return SimpleNamespace(stretches=tuple(Stretch(at(a), at(b), live) for a, b, live in stretches), gaps=(), hiding=())
 
 
 def test_before_the_live_feeds_began_and_after_their_watermark_there_is_no_data() -> None:
