@@ -84,6 +84,14 @@ def test_the_first_pull_looks_back_a_day_and_the_next_one_overlaps():
     assert second == (NOW - timedelta(seconds=30)).isoformat()
 
 
+@pytest.mark.parametrize(("minutes", "asked"), [(0, 0), (9.9, 0), (10, 1), (-1, 1)])  # -1: a clock was set back
+def test_dags_and_connections_are_asked_for_every_ten_minutes(minutes, asked):
+    airflow = Airflow()
+    cursor = airflow.pull({"slow_lists": (NOW - timedelta(minutes=minutes)).isoformat()})[-1].cursor
+    assert len(airflow.asked("/dags")) == len(airflow.asked("/connections")) == asked
+    assert (cursor["slow_lists"] == NOW.isoformat()) is bool(asked or not minutes)
+
+
 def test_a_watermark_from_the_future_hides_nothing():
     airflow = Airflow()
     airflow.pull({"task_instances": (NOW + timedelta(days=1)).isoformat()})

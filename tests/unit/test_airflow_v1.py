@@ -166,6 +166,19 @@ def test_event_logs_are_read_backwards_to_what_is_known():
     assert of_kind(airflow.pull(pages[-1].cursor), "event_logs") == []
 
 
+def test_event_logs_are_read_backwards_no_further_than_to_the_last_pull():
+    def an_hour_a_page(request):
+        first = 5_000 - int(request.url.params.get("offset", 0))
+        at = NOW - timedelta(hours=(5_000 - first) / 100)
+        events = [{"event_log_id": first - n, "when": at.isoformat(), "event": "x"} for n in range(100)]
+        return an_answer({"event_logs": events, "total_entries": 5_000})
+
+    airflow = Airflow2(**{"/eventLogs": an_hour_a_page})
+    pages = airflow.pull({"event_logs": (NOW - timedelta(hours=2, minutes=30)).isoformat()})
+    assert len(of_kind(pages, "event_logs")) == 300 and len(airflow.asked("/eventLogs")) == 4
+    assert "/eventLogs" not in {note["endpoint"] for note in of_kind(pages, "refused")}
+
+
 def test_an_event_log_that_is_too_long_to_read_backwards_is_said(monkeypatch):
     monkeypatch.setattr(airflow_v1, "MOST_EVENT_PAGES", 2)
 
