@@ -13,6 +13,8 @@ _REQUEST = re.compile(
 _IRULE = re.compile(
     rb"<[0-9]{1,3}>[A-Za-z0-9 :.+_/\[\]-]{0,120}Rule /[^ ]{1,200} <HTTP_[A-Z_]{1,40}>: (?:virtual|client_ip|client)="
 )
+_OWN = re.compile(rb' (?:airf5="|event_source=)')
+_RULE = re.compile(rb"Rule /[^ ]{1,256} <[A-Z0-9_]{1,40}>: ")
 _AUDIT = re.compile(
     rb"AUDIT|pam_audit|pam_bigip_authz|pam_unix|\bsshd\b|ssl_acc|ssl_req|restjavad|0107041[0-9]|0142000[0-9]"
 )
@@ -21,13 +23,20 @@ _AUDIT = re.compile(
 def kind_of(message: bytes) -> str:
     """The stream of a message, told by its beginning, where a client's text cannot stand."""
     head = message[:400]
-    if head.startswith((b'airf5="', b"event_source=")) or b' airf5="' in head or b" event_source=" in head:
+    if head.startswith((b'airf5="', b"event_source=")) or _has_own(head):
         return "request"
     if not head.startswith(b"<"):
         return "request"  # syslog always has a priority; a request log sends its template and nothing else
     if _REQUEST.match(head) or _IRULE.match(head):
         return "request"
     return "audit" if _AUDIT.search(head) else "ltm"
+
+
+def _has_own(head: bytes) -> bool:
+    """Whether a request log's first key stands behind a syslog head; behind words of an iRule it is a client's text."""
+    own = _OWN.search(head)
+    rule = _RULE.search(head) if own else None
+    return own is not None and (rule is None or rule.end() > own.start())
 
 
 def goes_on(message: bytes) -> bool:

@@ -44,6 +44,7 @@ _FIRST_CLIENT_KEY = _PLACE["http_method"]
 
 _FIRST = re.compile(r'(?:^|[\s,:;])([A-Za-z0-9_.-]{1,64})="')
 _NEXT = re.compile(r'", ?([A-Za-z0-9_.-]{1,64})="')
+_RULE = re.compile(r"Rule /[^\s]{1,256} <[A-Z0-9_]{1,40}>: ")
 _MOST_PAIRS = 2_000  # F5's own cap (constants.EVENT_LISTENER)
 # What Telemetry Streaming tells the events of other modules by: ASM, APM, AFM, CGNAT, AVR.
 OTHER_MODULES = frozenset(
@@ -72,7 +73,7 @@ def pairs(message: str) -> tuple[list[tuple[str, str]], bool]:
 def parse(message: str, received: datetime | None) -> RequestLine | str | None:
     """The line's RequestLine; a reason if it is of this form and cannot be used; None if it is of another form."""
     found, closed = pairs(message)
-    if not found:
+    if not found or _said_by_client(message, found[0][0]):
         return None
     if normal(found[0][0]) == "airf5":
         return _airf5(found, closed, received)
@@ -84,6 +85,13 @@ def parse(message: str, received: datetime | None) -> RequestLine | str | None:
         return None
     forged = "kind" in values and "event_source" in values  # two templates in one line
     return request_line(values, received, suspect or forged or not closed)
+
+
+def _said_by_client(message: str, key: str) -> bool:
+    """An iRule logs something else before this key: that, and what follows, can be what a client sent."""
+    place = message.find(f'{key}="')
+    rule = _RULE.search(message, 0, place) if place > 0 else None
+    return rule is not None and rule.end() < place
 
 
 def _airf5(found: list[tuple[str, str]], closed: bool, received: datetime | None) -> RequestLine | str:

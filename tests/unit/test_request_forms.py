@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from bench.lines import pairs
 from bench.request_forms import LINES, TEMPLATES, written
 from ingest.parsers import f5
 from ingest.parsers.f5_request_log import compile_template, link_key, parse, parse_with
 from ingest.records import RequestLine
+from ingest.streams import kind_of
 
 NEAR = datetime(2026, 11, 22, 9, 26, tzinfo=UTC)
 AT = 1_795_339_510_000_000  # 2026-11-22 09:25:10
@@ -129,6 +131,15 @@ def test_an_irule_that_logs_a_clients_text_makes_no_exact_link() -> None:
     )
     found = parse(f"Nov 22 09:25:10 lb1 info tmm[1]: Rule /Common/r <HTTP_REQUEST>: URI: /?{said}", NEAR)
     assert isinstance(found, RequestLine) and found.suspect and link_key(found) is None
+
+
+@pytest.mark.parametrize("form", ["airf5", "a request"])
+@pytest.mark.parametrize(("said", "taken"), [("", True), ("URI: /? ", False)])
+def test_a_line_that_a_client_put_into_the_log_of_an_irule_is_no_request(form: str, said: str, taken: bool) -> None:
+    line = next(pairs(1))[0] if form == "airf5" else written(TEMPLATES[form], answered="")
+    message = f"<134>Nov 22 09:25:10 lb1 info tmm[1]: Rule /Common/r <HTTP_REQUEST>: {said}{line}"
+    assert isinstance(parse(message, NEAR), RequestLine) is taken
+    assert kind_of(message.encode()) == ("request" if taken else "ltm")
 
 
 def test_what_json_escapes_can_be_stored() -> None:
