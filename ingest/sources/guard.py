@@ -20,7 +20,8 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 # Networks that a name must not lead to by surprise, with the words for a person. The metadata services of clouds give
 # credentials to whoever asks from inside: AWS, Azure, Google and others 169.254.169.254 (link-local), AWS over IPv6
-# fd00:ec2::254, Azure's wire server 168.63.129.16, Alibaba's 100.100.100.200, Oracle's 192.0.0.192.
+# fd00:ec2::254, Google fd20:ce::254, Oracle fd00:c1::a9fe:a9fe, Scaleway fd00:42::42, Azure's wire server 168.63.129.16,
+# Alibaba's 100.100.100.200, Oracle's older 192.0.0.192.
 DENIED: tuple[tuple[Network, str], ...] = tuple(
     (ipaddress.ip_network(text), words)
     for text, words in (
@@ -31,6 +32,9 @@ DENIED: tuple[tuple[Network, str], ...] = tuple(
         ("169.254.0.0/16", "link-local, where clouds keep their metadata service"),
         ("fe80::/10", "link-local"),
         ("fd00:ec2::/32", "a cloud's metadata service"),
+        ("fd20:ce::254/128", "a cloud's metadata service"),
+        ("fd00:c1::a9fe:a9fe/128", "a cloud's metadata service"),
+        ("fd00:42::42/128", "a cloud's metadata service"),
         ("168.63.129.16/32", "a cloud's metadata service"),
         ("100.100.100.200/32", "a cloud's metadata service"),
         ("192.0.0.192/32", "a cloud's metadata service"),
