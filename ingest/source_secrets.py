@@ -137,10 +137,12 @@ def rotate(actor: str, *, keep_old: bool = False) -> Rotation:
     One that was interrupted is finished by the next, which makes no further key then. With keys from the environment
     the first of them is the new one.
     """
-    ring = keyring.load(make=True)
-    waiting = SourceSecret.objects.exclude(key_id=ring[0].ident).exists()
-    if keyring.kept_in() is not None and not waiting:
-        keyring.add_key()
+    with transaction.atomic():
+        _lock(shared=False)  # two that add a key at once would write over each other's
+        ring = keyring.load(make=True)
+        waiting = SourceSecret.objects.exclude(key_id=ring[0].ident).exists()
+        if keyring.kept_in() is not None and not waiting:
+            keyring.add_key()
     done = Rotation(key_id=keyring.load()[0].ident)
     for pk in SourceSecret.objects.exclude(key_id=done.key_id).order_by("pk").values_list("pk", flat=True):
         _seal_again(pk, done)

@@ -148,6 +148,22 @@ def test_an_interrupted_rotation_is_finished_by_the_next(monkeypatch: pytest.Mon
     assert [source_secrets.of(feed, "password") for feed in Feed.objects.all()] == list("0123")
 
 
+def test_a_key_is_added_while_nobody_else_seals_or_rotates(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_key, held = keyring.add_key, []
+
+    def watched() -> keyring.Key:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT mode FROM pg_locks WHERE locktype = 'advisory' AND granted AND pid = pg_backend_pid()"
+            )
+            held.extend(row[0] for row in cursor.fetchall())
+        return add_key()
+
+    monkeypatch.setattr(keyring, "add_key", watched)
+    source_secrets.rotate("ann")
+    assert held == ["ExclusiveLock"]
+
+
 def test_what_does_not_open_is_named_and_its_key_is_kept(home: Path) -> None:
     configure("a")
     configure("b")
