@@ -10,7 +10,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models import Count, Sum
 
-from ingest import templates
+from ingest import actions, templates
 from ingest.doctor.findings import FAIL, OK, WARN, Finding
 from ingest.models import Batch, Device, Feed, Gap, Reject, SkewSample
 from ingest.store.feeds import spool_globs
@@ -19,7 +19,7 @@ BEHIND = timedelta(minutes=2)
 LOOK_BACK = timedelta(hours=24)
 SKEWED_MS = 2_000
 MANY, MOST = 0.01, 0.5  # shares of lines that are rejected: worth a look, and the form is not understood
-SPOOLED = frozenset({Feed.Kind.F5_REQUEST, Feed.Kind.F5_LTM, Feed.Kind.F5_AUDIT})
+SPOOLED = frozenset({*actions.SPOOLED, Feed.Kind.F5_TELEMETRY})
 # These speak seldom by nature: that nothing came is no sign by itself.
 SELDOM = frozenset({Feed.Kind.F5_LTM, Feed.Kind.F5_AUDIT})
 
@@ -89,6 +89,14 @@ def arrived(feed: Feed) -> bool:
 
 
 def _nothing_came(feed: Feed) -> Iterator[Finding]:
+    if feed.kind == Feed.Kind.F5_TELEMETRY:
+        source = feed.device.name if feed.device else feed.name
+        yield Finding(
+            FAIL, feed.name, "No batch was ever pushed.",
+            f"Let the device push to /ingest/telemetry/{source} with a token of `manage.py telemetry-token {source}` "
+            "(docs/telemetry.md), and see that the web server and the workers share AIRF5_SPOOL_DIR.",
+        )  # fmt: skip
+        return
     folders = ", ".join(sorted({str(Path(pattern).parent) for pattern in spool_globs(feed)})).replace("[[]", "[")
     level = WARN if feed.kind in SELDOM else FAIL
     what = feed.get_kind_display().removeprefix("F5 ")

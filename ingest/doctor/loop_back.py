@@ -78,7 +78,7 @@ class Files:
         return None
 
     def _files(self) -> list[Path]:
-        return sorted(self.root.glob("*/*.log")) if self.root.is_dir() else []
+        return sorted([*self.root.glob("*/*.log"), *self.root.glob("push/*/*.log")])
 
 
 def run(

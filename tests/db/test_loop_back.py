@@ -170,6 +170,14 @@ def test_each_hop_is_ticked_with_its_time(server: VirtualServer, feed: Feed, spo
     assert Request.objects.filter(try_key_id__isnull=False).count() == 1 and not Try.objects.exists()
 
 
+def test_a_line_that_was_pushed_is_found_where_pushes_lie(tmp_path: Path) -> None:
+    files = loop_back.Files(tmp_path)
+    pushed = tmp_path / "push" / "lb1-0" / "telemetry-1.log"
+    pushed.parent.mkdir(parents=True)
+    pushed.write_bytes(b"2026-01-01T00:00:00Z 10.0.0.1 {} some-uuid\n")
+    assert files.find(b"some-uuid") == (pushed, pushed.read_bytes().rstrip())
+
+
 def test_an_address_that_nobody_listens_on_is_the_first_hop(server: VirtualServer, feed: Feed) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
