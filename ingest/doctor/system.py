@@ -189,6 +189,7 @@ def spool_takes(now: datetime) -> Iterator[Finding]:
         yield Finding(
             FAIL, "spool", f"{folder} cannot be written: {error.strerror}.", "Give airf5's user the right to, or free the disk.",
         )  # fmt: skip
+        return
     free = shutil.disk_usage(folder).free
     level = FAIL if free < SCARCE_DISK else WARN if free < LITTLE_DISK else OK
     todo = "" if level == OK else "Free the disk: when it is full, devices are held back and UDP lines are lost."

@@ -223,6 +223,14 @@ def test_a_log_of_which_nothing_came_names_the_folder_and_who_does_send(home: Pa
     assert told(feeds.senders_are_known, WARN)[0].startswith("sender 192.0.2.99: It sends logs that no source reads")
 
 
+def test_a_device_that_never_pushed_is_told_where_to(home: Path) -> None:
+    feed = a_feed("f5_telemetry", "lb1/telemetry", config={"glob": [f"{home}/spool/push/lb1-0/telemetry*.log*"]})
+    assert told(feeds.feeds_are_fresh, FAIL) == ["lb1/telemetry: No batch was ever pushed."]
+    SpoolFile.objects.create(feed=feed, path="/x", fingerprint="f")
+    Feed.objects.update(complete_to=timezone.now())
+    assert told(feeds.feeds_are_fresh, OK)[0].startswith("lb1/telemetry: It is read, complete to")
+
+
 def test_lines_that_are_not_understood_are_counted_with_the_reason() -> None:
     now = timezone.now()
     feed = a_feed(complete_to=now, last_ok_at=now, state="ok")
@@ -333,6 +341,10 @@ def test_the_broker_and_the_workers_that_are_away_are_failures(settings: Any) ->
     assert told(system.workers_work, FAIL) == []
 
 
+def _full(descriptor: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
 def test_the_spool_folder_and_the_receiver(home: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.AIRF5_SYSLOG_BIND = "0.0.0.0"
     monkeypatch.setattr(system, "_takes_connections", lambda: False)
@@ -344,6 +356,9 @@ def test_the_spool_folder_and_the_receiver(home: Path, settings: Any, monkeypatc
     assert len(told(system.spool_takes, OK)) + len(told(system.spool_takes, WARN)) == 1
     monkeypatch.setattr(system, "SCARCE_DISK", 1 << 60)
     assert "of its disk are free" in told(system.spool_takes, FAIL)[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(system.os, "fsync", _full)
+        assert [one.level for one in system.spool_takes(timezone.now())] == [FAIL]
     settings.AIRF5_SPOOL_DIR = home / "none"
     assert "is not there yet" in told(system.spool_takes, WARN)[0]
 
