@@ -17,11 +17,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from airf5.accounts import audit, auth
 from airf5.accounts.roles import may
 from ingest import checks, doctor, source_setup
 from ingest.doctor import system
 from ingest.models import Airflow, Check, Device
 from ingest.pages import forms
+from ingest.push.rate import Rate
 from ingest.source_file import KINDS
 from ingest.source_setup import Owner
 
@@ -30,6 +32,7 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 MODELS: dict[str, Any] = {"airflow": Airflow, "device": Device}
 NOT_TAKEN = timedelta(seconds=10)
 GIVEN_UP = timedelta(minutes=10)
+refusals = Rate(1 / 60, 10)  # rows of the audit list about one person, in this process
 
 
 def administrators_only(view: View[P]) -> View[P]:
@@ -41,10 +44,19 @@ def administrators_only(view: View[P]) -> View[P]:
     @functools.wraps(view)
     def inner(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not may(request.user, "sources"):
+            _refused(request)
             raise PermissionDenied
         return view(request, *args, **kwargs)
 
     return inner
+
+
+def _refused(request: HttpRequest) -> None:
+    """Who knocks here without the right to is written down, but not how often somebody presses reload."""
+    name = request.user.get_username()
+    if not refusals.take(name):
+        detail = {"method": request.method or ""}
+        audit.record(name, "refused_settings", request.path, detail, result="refused", address=auth.address(request))
 
 
 @require_safe

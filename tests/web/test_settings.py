@@ -16,6 +16,7 @@ from django.utils import timezone
 from airf5.accounts.models import UserAction
 from ingest import actions, checks, source_secrets, source_setup
 from ingest.models import Airflow, Check, Device, Feed, SourceSecret
+from ingest.pages import views
 from tests.web.test_pages import HOSTILE, Markup
 
 WORD = "correct horse battery"
@@ -86,11 +87,15 @@ def test_others_than_administrators_are_refused_everywhere(group: str, admin: Cl
     owner, client, before = Airflow.objects.get(), a_client(group), UserAction.objects.count()
     one = f"/settings/sources/airflow/{owner.pk}/"
     row = checks.ask("doctor", "ann")
+    views.refusals.clear()
     for path in (*PATHS, one, f"/settings/checks/{row.pk}/", "/settings/"):
         assert client.get(path).status_code == 403
     for path in (*PATHS[1:], one, f"{one}test/", f"{one}switch/"):
         assert client.post(path, {**AIRFLOW, "enabled": "no"}).status_code == 403
-    assert UserAction.objects.count() == before + 1 and Feed.objects.get().enabled
+    told = UserAction.objects.filter(verb="refused_settings", result="refused", actor=f"ann-{group}")
+    assert {(one.target, one.detail["method"]) for one in told} >= {("/settings/doctor/", "GET"), (PATHS[1], "POST")}
+    assert told.count() == 10  # of 13: who goes on knocking does not fill the list
+    assert UserAction.objects.count() == before + 1 + 10 and Feed.objects.get().enabled
     assert Client().get("/settings/sources/").status_code == 302
 
 
