@@ -1,7 +1,7 @@
 """The fields of a source, one table for both ways to name one: the sources file and the page under /settings/.
 
 A check gives None, or what is wrong with the value; the caller puts the entry's and the field's name before it. Values
-are what YAML and JSON hold; the page makes such values from its form first (`ingest/source_forms.py`).
+are what YAML and JSON hold; the page makes such values from its form first (`ingest/pages/forms.py`).
 """
 
 from __future__ import annotations
