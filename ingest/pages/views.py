@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Concatenate, ParamSpec
 
@@ -29,6 +29,7 @@ from ingest.source_setup import Owner
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+Shown = dict[str, Any]
 MODELS: dict[str, Any] = {"airflow": Airflow, "device": Device}
 NOT_TAKEN = timedelta(seconds=10)
 GIVEN_UP = timedelta(minutes=10)
@@ -114,8 +115,7 @@ def examine(request: HttpRequest) -> HttpResponse:
             return redirect("settings-doctor")
     airflows = source_setup.owners("airflow")
     context = {
-        "check": _shown(Check.objects.filter(kind=Check.Kind.DOCTOR).order_by("-asked_at", "-pk").first()),
-        "loop": _shown(Check.objects.filter(kind=Check.Kind.LOOP_BACK).order_by("-asked_at", "-pk").first()),
+        "check": _looked_into(_latest(Check.Kind.DOCTOR)), "loop": _looked_into(_latest(Check.Kind.LOOP_BACK)),
         "airflows": airflows, "refused": refused, "through": request.POST.get("through", ""), "nav": "sources",
     }  # fmt: skip
     return render(request, "settings/doctor.html", context, status=400 if refused else 200)
@@ -125,7 +125,7 @@ def examine(request: HttpRequest) -> HttpResponse:
 @administrators_only
 def check(request: HttpRequest, ident: int) -> HttpResponse:
     """The outcome of one check, as far as it has come; it asks for itself until it is done."""
-    return render(request, "settings/check.html", {"check": _shown(get_object_or_404(Check, pk=ident))})
+    return render(request, "settings/check.html", {"check": _looked_into(_shown(get_object_or_404(Check, pk=ident)))})
 
 
 def _asked(request: HttpRequest) -> str:
@@ -170,11 +170,10 @@ def _form(request: HttpRequest, kind: str, owner: Owner | None) -> HttpResponse:
         "title": owner.name if owner else f"A new {'Airflow' if kind == 'airflow' else 'device'}",
     }  # fmt: skip
     if owner is not None:
-        latest = Check.objects.filter(kind=Check.Kind.PROBE, **{kind: owner}).order_by("-asked_at", "-pk").first()
         row = _row(kind, owner)
         globs = [pattern for feed in row["feeds"] for pattern in feed.config.get("glob", ())]
         named = entry.get("sender") or entry.get("spool")
-        context |= {"row": row, "check": _shown(latest), "globs": () if named else globs}
+        context |= {"row": row, "check": _looked_into(row["check"]), "globs": () if named else globs}
     return render(request, "settings/source.html", context, status=400 if refused else 200)
 
 
@@ -188,24 +187,39 @@ def _row(kind: str, owner: Owner) -> dict[str, Any]:
     """One source in the list: its feeds, its address, and its worst state."""
     feeds = source_setup.feeds_of(owner)
     address = next((feed.config["base_url"] for feed in feeds if feed.config.get("base_url")), "")
-    latest = Check.objects.filter(kind=Check.Kind.PROBE, **{kind: owner}).order_by("-asked_at", "-pk").first()
     return {
-        "kind": kind, "owner": owner, "feeds": feeds, "address": address, "check": _shown(latest),
+        "kind": kind, "owner": owner, "feeds": feeds, "address": address, "check": _latest(Check.Kind.PROBE, **{kind: owner}),
         "enabled": any(feed.enabled for feed in feeds),
     }  # fmt: skip
 
 
-def _shown(row: Check | None) -> dict[str, Any] | None:
-    """A check as the templates read it. One that no worker takes is looked into here: the reason is near."""
-    if row is None:
-        return None
-    now = timezone.now()
-    running = row.finished_at is None and now - row.asked_at < GIVEN_UP
+def _latest(kind: str, **about: Any) -> Shown | None:
+    """The check of this kind that was asked for last."""
+    row = Check.objects.filter(kind=kind, **about).order_by("-asked_at", "-pk").first()
+    return _shown(row) if row else None
+
+
+def _shown(row: Check) -> Shown:
+    """A check as the templates read it."""
+    running = row.finished_at is None and timezone.now() - row.asked_at < GIVEN_UP
     found = [doctor.Finding(**one) for one in row.outcome]
-    if running and row.started_at is None and now - row.asked_at > NOT_TAKEN:
-        found = [*system.broker_answers(now), *system.workers_work(now)]
     return {
-        "row": row, "running": running, "found": [one.told() | forms.look(one.level) for one in found],
-        "worst": doctor.worst(found), "counted": doctor.counted(found), "waits": row.started_at is None,
-        "ended": row.finished_at is not None, **forms.look(doctor.worst(found)),
-    }  # fmt: skip
+        "row": row,
+        "running": running,
+        "waits": row.started_at is None,
+        "ended": row.finished_at is not None,
+    } | _told(found)
+
+
+def _looked_into(shown: Shown | None) -> Shown | None:
+    """One that no worker takes is looked into here: the reason is near. It takes seconds, so a list does not ask."""
+    now = timezone.now()
+    if shown is None or not (shown["running"] and shown["waits"] and now - shown["row"].asked_at > NOT_TAKEN):
+        return shown
+    return shown | _told([*system.broker_answers(now), *system.workers_work(now)])
+
+
+def _told(found: Sequence[doctor.Finding]) -> Shown:
+    worst = doctor.worst(found)
+    said = [one.told() | forms.look(one.level) for one in found]
+    return {"found": said, "worst": worst, "counted": doctor.counted(found), **forms.look(worst)}

@@ -283,7 +283,17 @@ def test_a_test_that_no_worker_takes_tells_why(admin: Client, settings: Any) -> 
     add(admin)
     Check.objects.update(asked_at=timezone.now() - timezone.timedelta(seconds=30))
     text = admin.get(f"/settings/sources/airflow/{Airflow.objects.get().pk}/").content.decode()
-    assert "Redis or Valkey does not answer" in text and "No worker answers" in text
+    assert text.count("Redis or Valkey does not answer") == 1 and "No worker answers" in text
+
+
+def test_the_list_of_sources_asks_no_worker(admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(admin)
+    Check.objects.update(asked_at=timezone.now() - timezone.timedelta(seconds=30))
+    asked: list[str] = []
+    monkeypatch.setattr(views.system, "workers_work", lambda now: iter(asked.append("workers") or ()))
+    assert "under way" in admin.get("/settings/sources/").content.decode() and asked == []
+    admin.get(f"/settings/sources/airflow/{Airflow.objects.get().pk}/")
+    assert asked == ["workers"]  # once, and not for the list's row too
 
 
 def test_pressing_twice_asks_once(admin: Client) -> None:
