@@ -11,6 +11,8 @@ from django.db.models import Q
 from ingest.intervals import is_thin
 from ingest.models import Feed, Gap
 
+from .world import bringing_requests
+
 MOST_NAMED = 3
 LOGS = (Feed.Kind.F5_REQUEST, Feed.Kind.F5_TELEMETRY, Feed.Kind.F5_LTM)
 
@@ -56,20 +58,15 @@ def _concerns(feed: Feed, groups: Collection[int]) -> bool:
 
 def _lacks(window: Window, feeds: Sequence[Feed], gaps: dict[int, list[Gap]]) -> Lacks:
     thin, also = "", []
-    logged = {feed.device_id for feed in feeds if feed.kind == Feed.Kind.F5_REQUEST}
+    needed = {feed.pk for feed in bringing_requests(feeds)}
     for feed in feeds:
-        pushes = feed.kind == Feed.Kind.F5_TELEMETRY and feed.device_id not in logged
-        needed = feed.kind == Feed.Kind.F5_REQUEST or pushes
-        if (
-            feed.kind == Feed.Kind.F5_REQUEST
-            and feed.complete_from is not None
-            and feed.complete_from > window.start + timedelta(seconds=1)
-        ):
-            return Lacks(f"the {feed.get_kind_display()} {feed.name} begins at {feed.complete_from:%H:%M:%S}")
+        begins = feed.complete_from if feed.pk in needed else None
+        if begins is not None and begins > window.start + timedelta(seconds=1):
+            return Lacks(f"the {feed.get_kind_display()} {feed.name} begins at {begins:%H:%M:%S}")
         for gap in gaps.get(feed.pk, ()):
             if gap.start >= window.end or (gap.end is not None and gap.end <= window.start):
                 continue
-            if not needed:
+            if feed.pk not in needed:
                 also.append(words(feed, gap))
             elif is_thin(gap.missing, gap.expected):
                 thin = thin or words(feed, gap)

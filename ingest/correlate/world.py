@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,12 +40,16 @@ class World:
         return {None: ""} | {pk: name for (_, name), pk in self.members.items()}
 
     def request_feeds(self) -> list[Feed]:
-        """The feeds that bring requests: of each device its request log; where it has none, what it pushes."""
-        enabled = [f for f in self.feeds if f.enabled]
-        logs = [f for f in enabled if f.kind == Feed.Kind.F5_REQUEST]
-        logged = {f.device_id for f in logs}
-        pushed = [f for f in enabled if f.kind == Feed.Kind.F5_TELEMETRY and f.device_id not in logged]
-        return sorted([*logs, *pushed], key=lambda f: f.name)
+        """The feeds of this scope that bring requests, by name."""
+        return sorted(bringing_requests(self.feeds), key=lambda f: f.name)
+
+
+def bringing_requests(feeds: Iterable[Feed]) -> list[Feed]:
+    """Of these feeds of one scope, those that `models.request_feeds` asks the database for."""
+    enabled = [f for f in feeds if f.enabled]
+    logs = [f for f in enabled if f.kind == Feed.Kind.F5_REQUEST]
+    logged = {f.device_id for f in logs}
+    return [*logs, *(f for f in enabled if f.kind == Feed.Kind.F5_TELEMETRY and f.device_id not in logged)]
 
 
 def of(airflow: Airflow, lo: datetime | None = None) -> World:

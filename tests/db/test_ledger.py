@@ -203,6 +203,32 @@ def test_a_snapshot_that_cannot_be_read_is_a_gap_and_an_airflow_is_not(
     assert Gap.objects.get().end is not None
 
 
+def test_who_lost_the_feed_to_another_worker_notes_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = world.a_feed("lb1/icontrol", "f5_icontrol", last_ok_at=scene.ago(60), device=scene.feed.device, epoch=7)
+
+    def down(*_: Any) -> int:
+        raise SourceUnavailable("lb1 does not answer.")
+
+    monkeypatch.setattr("ingest.snapshot_feed.read", down)
+    pipeline.ingest(Feed.objects.get(pk=snapshot.pk), 6)
+    snapshot.refresh_from_db()
+    assert snapshot.state == Feed.State.OK and not Gap.objects.exists()
+
+
+def test_an_ltm_log_without_a_request_log_reaches_as_far_as_its_own_connection(scene: Scene) -> None:
+    text = "notice mcpd[6896]: 01070638:5: Pool /Common/p member /Common/m1:80 monitor status down."
+    at = scene.ago(400)
+    (scene.folder / "ltm-1.log").write_text(f"{stamp(at)} 10.0.0.1 <133>{at:%b %d %H:%M:%S} lb1 {text}\n")
+    Feed.objects.filter(pk=scene.feed.pk).update(
+        kind="f5_ltm", name="lb1/ltm", config={"glob": [f"{scene.folder}/ltm*.log*"]}
+    )
+    scene.look()
+    assert scene.feed.complete_to == at
+    scene.beat(1, ltm=1)
+    scene.look()
+    assert scene.feed.complete_to == scene.ago(61)
+
+
 def test_what_was_judged_in_a_gap_is_judged_again(scene: Scene) -> None:
     world.a_feed("prod", "airflow_api", airflow=world.an_airflow())
     inside, before = (world.a_try(at=scene.ago(s), state="failed") for s in (300, 900))
@@ -240,6 +266,9 @@ def test_a_window_is_told_what_its_logs_lack(scene: Scene) -> None:
     assert lack(499, 250).gap == f"lb1/request is incomplete from {scene.ago(300):%H:%M:%S}: silent"
     assert lack(480, 300) == lack(200, 100) == lack(505, 250, group + 1) == lacks.Lacks()
     assert lack(505, 250, group).gap and lack(1000, 990).gap.startswith("the F5 request log lb1/request begins at")
+    Feed.objects.filter(pk=feed.pk).update(kind="f5_telemetry")  # with no request log, what is pushed stands for it
+    assert lack(1000, 990).gap.startswith("the F5 Telemetry Streaming lb1/request begins at")
+    assert lack(499, 250).gap and lack(480, 300) == lacks.Lacks()
     assert lacks.of("other", [lacks.Window(scene.ago(505), scene.ago(250))]) == [lacks.Lacks()]
 
 
