@@ -82,7 +82,7 @@ def recount_device(device: Device, now: datetime) -> int:
         if not feeds:
             CounterSample.objects.filter(device=device, at__lt=now - KEEP_SAMPLES).delete()
             return 0
-        read_to = min((_looked_at(feed) for feed in feeds), default=None) or samples[0].at
+        read_to = min(_looked_at(feed) for feed in feeds)
         done = 0
         for earlier, later in pairwise(samples):
             if later.at + READ_AFTER > read_to:
@@ -106,7 +106,7 @@ def _count(device: Device, feeds: Sequence[Feed], earlier: CounterSample, later:
     span = Span(*(_by_its_clock(device, at) for at in (earlier.at, later.at)))
     virtuals = _moved(earlier.virtuals, later.virtuals)
     rows = Endpoint.objects.filter(group=device.group_id, name__in=virtuals, logs_requests=True, sees_http=True)
-    known = {row.name: row.pk for row in rows if row.pk in _logging(rows, later.at)}
+    known = {row.name: row.pk for row in _logging(rows, later.at)}
     if known:
         counted = sum(virtuals[name] for name in known)
         stored, near = _stored(device, files, span, endpoints=list(known.values()))
@@ -117,7 +117,7 @@ def _count(device: Device, feeds: Sequence[Feed], earlier: CounterSample, later:
     pools = _moved(earlier.pools, later.pools)
     found = dict(F5Pool.objects.filter(group=device.group_id, name__in=pools).values_list("name", "pk"))
     logged = Endpoint.objects.filter(f5_pool__in=found.values(), logs_requests=True, sees_http=True)
-    used = {row.f5_pool_id for row in logged if row.pk in _logging(logged, later.at)}
+    used = {row.f5_pool_id for row in _logging(logged, later.at)}
     found = {name: pk for name, pk in found.items() if pk in used}
     if not found:
         return None
@@ -135,10 +135,12 @@ def _moved(earlier: dict[str, Any], later: dict[str, Any]) -> dict[str, int]:
     return out
 
 
-def _logging(endpoints: Iterable[Endpoint], at: datetime) -> set[int]:
+def _logging(endpoints: Iterable[Endpoint], at: datetime) -> list[Endpoint]:
     """Those of which a line came in the last day."""
-    minutes = RequestMinute.objects.filter(endpoint_id__in=[row.pk for row in endpoints], start__gte=at - LOGGED_WITHIN)
-    return set(minutes.values_list("endpoint_id", flat=True).distinct())
+    rows = list(endpoints)
+    minutes = RequestMinute.objects.filter(endpoint_id__in=[row.pk for row in rows], start__gte=at - LOGGED_WITHIN)
+    heard = set(minutes.values_list("endpoint_id", flat=True).distinct())
+    return [row for row in rows if row.pk in heard]
 
 
 def _by_its_clock(device: Device, at: datetime) -> datetime:

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from ingest import ledger, recount
@@ -62,6 +64,18 @@ def test_a_log_that_holds_all_that_was_counted_has_no_gap(feed: Feed) -> None:
     assert recount.update(NOW) == 1 and recounts() == [(30, 30, 2)]
     assert not Gap.objects.exists() and CounterSample.objects.count() == 1
     assert recount.update(NOW) == 0
+
+
+def test_whatever_the_number_of_virtual_servers_it_is_asked_once_which_of_them_log(feed: Feed) -> None:
+    first = Endpoint.objects.get()
+    for name in ("/Common/vs_a", "/Common/vs_b"):
+        one = Endpoint.objects.create(group=first.group, name=name, logs_requests=True, sees_http=True)
+        world.a_minute(one, ago(600), [1])
+    for seconds in (130, 70):
+        sample(seconds, 1, virtuals={VS: [1, 1], "/Common/vs_a": [1, 1], "/Common/vs_b": [1, 1]})
+    with CaptureQueriesContext(connection) as asked:
+        assert recount.update(NOW) == 1
+    assert sum('FROM "ingest_requestminute"' in one["sql"] for one in asked) == 1
 
 
 def test_fewer_lines_than_were_counted_are_a_gap_with_its_number(feed: Feed) -> None:
