@@ -177,7 +177,7 @@ def _at_the_end(feed: Feed, globs: Sequence[str]) -> dict[str, object]:
     upto, words, well = ledger.at_the_end(feed, globs, now)
     known["cursor"] = feed.cursor
     if feed.kind in (Feed.Kind.F5_LTM, Feed.Kind.F5_AUDIT):
-        return known | _as_its_request_log(feed, problems)
+        return known | _as_its_request_log(feed, problems, upto)
     if upto is None:
         return known
     if feed.complete_to is None or upto > feed.complete_to:
@@ -187,17 +187,18 @@ def _at_the_end(feed: Feed, globs: Sequence[str]) -> dict[str, object]:
     return known
 
 
-def _as_its_request_log(feed: Feed, problems: list[str]) -> dict[str, object]:
+def _as_its_request_log(feed: Feed, problems: list[str], alone: datetime | None) -> dict[str, object]:
     """How far a log that is silent by nature is complete: as far as the talking log of the same device.
 
-    Both come by the same way, so while requests arrive, no news of members is that nothing changed.
+    Both come by the same way, so while requests arrive, no news of members is that nothing changed. Without a request log
+    it is complete as far as its own silence lets one say (`alone`).
     """
     talking = Feed.objects.filter(device=feed.device_id, kind=Feed.Kind.F5_REQUEST, enabled=True, capture=feed.capture)
     upto = talking.order_by("-complete_to").values_list("complete_to", flat=True).exclude(complete_to=None).first()
     received = feed.cursor.get("received_to")
     own = datetime.fromisoformat(received) if received else None
     known: dict[str, object] = {"state": Feed.State.LATE if problems else Feed.State.OK, "last_ok_at": timezone.now()}
-    newest = max(filter(None, (upto, own, feed.complete_to)), default=None)
+    newest = max(filter(None, (upto or alone, own, feed.complete_to)), default=None)
     if newest is None:
         return {}
     feed.complete_from = feed.complete_from or newest
@@ -205,10 +206,13 @@ def _as_its_request_log(feed: Feed, problems: list[str]) -> dict[str, object]:
 
 
 def _failed(feed: Feed, epoch: int, state: str, sentence: str, wait: timedelta) -> None:
-    Feed.objects.filter(pk=feed.pk, epoch=epoch).update(
-        state=state, message=sentence, failures=feed.failures + 1, next_at=timezone.now() + wait
-    )
-    ledger.unreachable(feed, sentence, timezone.now())
+    now = timezone.now()
+    with transaction.atomic():
+        mine = Feed.objects.filter(pk=feed.pk, epoch=epoch).update(
+            state=state, message=sentence, failures=feed.failures + 1, next_at=now + wait
+        )
+        if mine:  # else another worker has the feed, and knows better
+            ledger.unreachable(feed, sentence, now)
 
 
 def correlate(now: datetime, limit: int = JUDGE_AT_ONCE) -> int:
