@@ -91,7 +91,7 @@ def _replay_some(feed: Feed, epoch: int, rejects: list[Reject], told: Replayed) 
         whole = [one for one in rejects if len(one.raw) < LONGEST_RAW]
         counts, still = _store(feed, whole, now) if whole else (Counts(), {})
         failpoint("rejects.stored")
-        good = [one.pk for one in whole if one.pk not in still]
+        good = {one.pk for one in whole if one.pk not in still}
         _move(feed, rejects[0].batch_id if rejects else None, counts, len(good), now)
         failpoint("rejects.moved")
         if not planted("replay-apart"):
