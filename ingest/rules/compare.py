@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from math import comb
@@ -94,29 +94,40 @@ def spread(route: Route, request: Request, bad: Callable[[Request], bool]) -> Sp
     First while the trouble lasts, then within a minute, then within five: good answers from before it began say nothing
     about who is in it. The narrowest view that tells counts; if none does, the same path's, where several members were asked.
     """
-    near, wide = _rows(route, request, NEAR), _rows(route, request, WIDE)
-    views = [*_spans([r for r in near if r.path == request.path], bad), [r for r in wide if r.path == request.path]]
+    seen: list[Spread] = []
+    for rows in _views(route, request, bad):
+        seen.append(_count(rows, bad, len(route.members)))
+        if seen[-1].tells:
+            return seen[-1]
+    return next((s for s in seen[2:] if len(s.asked) > 1), seen[2])
+
+
+def _views(route: Route, request: Request, bad: Callable[[Request], bool]) -> Iterator[list[Request]]:
+    """Growing views of the same path, then of all paths if several are in trouble."""
+    wide = _rows(route, request, WIDE)
+    near = [r for r in wide if abs(r.at - request.at) <= NEAR]
+    yield from _spans([r for r in near if r.path == request.path], bad)
+    yield [r for r in wide if r.path == request.path]
     if len({r.path for r in near if bad(r)}) >= 2:
-        views += [*_spans(near, bad), wide]
-    seen = [_count(rows, bad, len(route.members)) for rows in views]
-    return next((s for s in seen if s.tells), next((s for s in seen[2:] if len(s.asked) > 1), seen[2]))
+        yield from _spans(near, bad)
+        yield wide
 
 
-def _spans(rows: list[Request], bad: Callable[[Request], bool]) -> list[list[Request]]:
+def _spans(rows: list[Request], bad: Callable[[Request], bool]) -> Iterator[list[Request]]:
     """These rows from the first bad answer to the last one, to half a minute after it, and all."""
     times = [r.at for r in rows if bad(r)]
     if not times:
-        return [[], [], rows]
-    return [[r for r in rows if min(times) <= r.at <= max(times) + more] for more in (timedelta(), AFTER)] + [rows]
+        yield from ([], [], rows)
+        return
+    first, last = min(times), max(times)
+    for more in (timedelta(), AFTER):
+        yield [r for r in rows if first <= r.at <= last + more]
+    yield rows
 
 
-def _count(rows: Iterable[Request], bad: Callable[[Request], bool], known: int) -> Spread:
-    asked: Counter[str] = Counter()
-    failed: Counter[str] = Counter()
-    for r in rows:
-        asked[r.member] += 1
-        failed[r.member] += bad(r)
-    return Spread(dict(failed), dict(asked), known)
+def _count(rows: Sequence[Request], bad: Callable[[Request], bool], known: int) -> Spread:
+    asked = Counter(r.member for r in rows)
+    return Spread(dict(Counter(r.member for r in rows if bad(r))), dict(asked), known)
 
 
 def _rows(route: Route, request: Request, width: timedelta) -> list[Request]:
