@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ingest.device_records import Profile, RequestLogProfile, Syslog
 from ingest.parsers.f5_request_template import Template, compile_template
@@ -35,6 +36,12 @@ class Switch:
     profiles: Sequence[Profile] | None
     enabled: bool = True
     port: int | None = None
+
+    @classmethod
+    def of(cls, row: Any) -> Switch:
+        """The virtual server as its table keeps it."""
+        profiles = None if row.profiles is None else tuple(Profile(*one) for one in row.profiles)
+        return cls(row.name, profiles, row.enabled, row.port)
 
 
 def findings(server: Switch, logs: Mapping[str, RequestLogProfile] | None) -> tuple[Finding, ...]:

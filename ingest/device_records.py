@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Profile(NamedTuple):
@@ -50,6 +50,12 @@ class RequestLogProfile:
     request_pool: str = ""
     response_pool: str = ""
     protocols: tuple[str, ...] = ()  # mds-tcp, mds-udp: of what it logs
+
+    @classmethod
+    def of(cls, row: Any) -> RequestLogProfile:
+        """The profile as its table keeps it."""
+        told = cls(**{field.name: getattr(row, field.name) for field in fields(cls)})
+        return replace(told, protocols=tuple(told.protocols))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from django.db.models import Count, F
 from dashboards.queries.database import reading
 from ingest import models
 from ingest.device_findings import HTTP, Finding, Switch, findings, of_syslog
-from ingest.device_records import Profile, RequestLogProfile, Syslog
+from ingest.device_records import RequestLogProfile, Syslog
 
 SOON = timedelta(days=30)
 NEVER = datetime.max.replace(tzinfo=UTC)
@@ -204,7 +204,7 @@ def routing(ids: Sequence[int]) -> dict[int, Routing]:
         policies[(row.device.group_id, row.kind, row.name)] = row
     logs: dict[int, dict[str, RequestLogProfile]] = {}
     for row in _newest_last(models.RequestLogProfile, groups):
-        logs.setdefault(row.device.group_id, {})[row.name] = _log(row)
+        logs.setdefault(row.device.group_id, {})[row.name] = RequestLogProfile.of(row)
     monitors = {
         (row.device.group_id, row.name): _monitor(row)
         for row in _newest_last(models.Monitor, groups).filter(name__in=watched)
@@ -227,13 +227,6 @@ def _newest_last(model: Any, groups: set[int]) -> Any:
     return found.order_by(F("device__told_at").asc(nulls_first=True), "device_id")
 
 
-def _log(row: Any) -> RequestLogProfile:
-    return RequestLogProfile(
-        row.name, row.logs_requests, row.logs_responses, row.responses_by_default, row.request_template,
-        row.response_template, row.request_pool, row.response_pool, tuple(row.protocols),
-    )  # fmt: skip
-
-
 def _monitor(row: Any) -> str:
     """`/Common/mon: http every 5 s, down after 16 s without an answer; sends GET /health; expects UP`"""
     words = [f"{row.kind} every {row.interval_s} s"] if row.interval_s is not None else [row.kind]
@@ -247,20 +240,20 @@ def _monitor(row: Any) -> str:
 def _routing(
     one: Any, policies: dict[Any, Any], logs: dict[str, RequestLogProfile] | None, there: set[Any], monitor: str
 ) -> Routing:
-    profiles = None if one.profiles is None else tuple(Profile(*row) for row in one.profiles)
+    switch = Switch.of(one)
     chosen = [policies.get((one.group_id, "policy", name)) for name in one.policies]
     chosen += [policies.get((one.group_id, "irule", name)) for name in one.rules]
-    found = profiles or ()
+    found = switch.profiles or ()
     return Routing(
-        told=profiles is not None, enabled=one.enabled,
+        told=switch.profiles is not None, enabled=one.enabled,
         http_profile=next((p.name for p in found if p.kind in HTTP), ""),
-        types_told=profiles is not None and all(p.kind for p in found),
+        types_told=switch.profiles is not None and all(p.kind for p in found),
         request_log=next((p.name for p in found if p.kind == "request-log" or p.name in (logs or {})), ""),
         monitor=monitor,
         profiles=tuple(f"{p.name} ({p.kind})" if p.kind else p.name for p in found),
         policies=tuple(one.policies), rules=tuple(one.rules),
         choices=tuple(_choice(row, told, one.group_id, there) for row in chosen if row for told in row.choices),
-        findings=_findings(findings(Switch(one.name, profiles, one.enabled, one.port), logs)),
+        findings=_findings(findings(switch, logs)),
     )  # fmt: skip
 
 

@@ -11,11 +11,11 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import F, Model
 
 from ingest import models
 from ingest.device_findings import Finding, Switch, findings
-from ingest.device_records import Profile, RequestLogProfile
+from ingest.device_records import RequestLogProfile
 from ingest.models import Device
 from ingest.parsers import f5_config, f5_icontrol
 from ingest.records import VirtualServer
@@ -264,21 +264,11 @@ def save_counters(device: Device, virtuals: Any, pools: Any, at: datetime) -> No
 
 def findings_of(device: Device) -> dict[str, tuple[Finding, ...]]:
     """What each virtual server of this device's group lacks for a request log, by name: for doctor and the pages."""
-    logs = {
-        row.name: RequestLogProfile(
-            row.name, row.logs_requests, row.logs_responses, row.responses_by_default, row.request_template,
-            row.response_template, row.request_pool, row.response_pool, tuple(row.protocols),
-        )
-        for row in models.RequestLogProfile.objects.filter(device__group=device.group_id).order_by("device_id")
-    }  # fmt: skip
+    rows = models.RequestLogProfile.objects.filter(device__group=device.group_id)
+    # Of a pair both units tell of the same: the one that was told last wins.
+    rows = rows.order_by(F("device__told_at").asc(nulls_first=True), "device_id")
+    logs = {row.name: RequestLogProfile.of(row) for row in rows}
     return {
-        row.name: findings(switch_of(row), logs or None)
+        row.name: findings(Switch.of(row), logs or None)
         for row in models.Endpoint.objects.filter(group=device.group_id).order_by("name")
     }
-
-
-def switch_of(endpoint: models.Endpoint) -> Switch:
-    """A stored virtual server as `device_findings` wants it."""
-    told = endpoint.profiles
-    profiles = None if told is None else tuple(Profile(*one) for one in told)
-    return Switch(endpoint.name, profiles, endpoint.enabled, endpoint.port)
