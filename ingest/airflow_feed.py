@@ -27,7 +27,6 @@ POLL_S = 5.0
 DATABASE_POLL_S = 15.0  # each look reads a whole table
 MOST_WANTED = 100
 LOG_DELAY = timedelta(seconds=2)  # a worker writes the last lines of a log after the state
-MOST_ASKED = 3
 # Told anew in every pull: a batch for each would say nothing.
 AS_NOW = frozenset({"version", "health", "pools", "jobs"})
 SELDOM = frozenset({"/dags", "/connections", "dag", "connection"})  # paths of REST, and tables of the database
@@ -132,8 +131,6 @@ def _store_page(turn: _Turn, page: Page) -> None:
                 moves["last_row_at"] = max(filter(None, (feed.last_row_at, counts.newest_at)))
         if page.kind == "tries":
             _forget_history(feed, [turn.histories.popleft()] if turn.histories else ())
-        if page.kind == "task_logs":
-            _stop_asking(feed)
         if page.kind == "task_instances" and feed.kind == Feed.Kind.AIRFLOW_DB:
             _ask_for_no_logs(feed)
         if feed.complete_from is None and page.complete_to is not None:
@@ -155,12 +152,6 @@ def _forget_history(feed: Feed, asked: Iterable[TryKey]) -> None:
     """A history that was asked for is not asked for again, whatever it held."""
     for key in asked:
         Try.objects.filter(airflow=feed.airflow_id, **key._asdict()).update(history_wanted=False)
-
-
-def _stop_asking(feed: Feed) -> None:
-    """A log that is not there after some pulls will not come."""
-    waiting = Try.objects.filter(airflow=feed.airflow_id, log_state=Try.LogState.WANTED, log_asked__gte=MOST_ASKED)
-    waiting.update(log_state=Try.LogState.ABSENT)
 
 
 def _ask_for_no_logs(feed: Feed) -> None:
