@@ -192,6 +192,13 @@ def test_every_version_gives_what_the_rest_api_gives(version: str, made: Callabl
     assert pages[-1].complete_to is not None and NOW - SETTLE <= pages[-1].complete_to <= timezone.now()
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_events_are_found_by_an_index_and_changes_by_reading_the_table(version: str) -> None:
+    """As docs/airflow.md says; an Airflow whose task_instance has an index on updated_at needs no advice."""
+    tables = (SAMPLES / f"{version}.sql").read_text()
+    assert "ON log USING btree (dttm)" in tables and "ON task_instance USING btree (updated_at" not in tables
+
+
 def test_a_row_of_the_table_is_the_record_that_rest_gives(made: Callable[[str], Tables]) -> None:
     tables = made()
     fill(tables)
