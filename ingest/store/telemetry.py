@@ -92,6 +92,10 @@ def _new(
         if tag.number < stored.get(tag.digest, 0) and not planted("pushed-twice"):
             counts.repeated += 1
             continue
+        if tag.number > stored.get(tag.digest, 0):
+            reason = "a line before this one was not written whole; its sender was not told that it is stored"
+            counts.rejects.append(Rejected(line.line_id, line.received_at, reason, message))  # a whole copy brings it
+            continue
         stored[tag.digest] = tag.number + 1
         out.append(Told(line, offset, tag.message))
     _remember(feed, stored, now)

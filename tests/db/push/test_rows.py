@@ -74,6 +74,21 @@ def test_copies_of_a_batch_torn_anywhere_make_one_batch(
     assert dict(PushBatch.objects.values_list("digest", "stored")) == {d: len(rows) for d, rows in events.items()}
 
 
+def test_a_hole_in_a_copy_is_filled_by_the_next_one(feed: Feed, spool: Path) -> None:
+    """After a cut of the power a file system may keep what was written later, and zeros in place of what was before."""
+    folder, events = tokens.folder_of(spool, "lb1"), [json.dumps(a_request(n)).encode() for n in range(4)]
+    Writer().write(folder, "10.0.0.1", "d" * 32, events)
+    (path,) = folder.iterdir()
+    lines = path.read_bytes().splitlines()
+    lines[1] = lines[1][:-40] + b"x"
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    read(feed)
+    assert Request.objects.count() == 1 and Reject.objects.count() == 3
+    Writer().write(folder, "10.0.0.1", "d" * 32, events)
+    read(feed)
+    assert Request.objects.count() == 4 and PushBatch.objects.get().stored == 4
+
+
 def test_the_lines_of_a_pair_wait_for_each_other_and_are_found_again(spool: Path, token: str) -> None:
     feed = configure(spool, logs_requests=True)
     asked = {
