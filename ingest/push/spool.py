@@ -107,14 +107,13 @@ class Writer:
 
 
 def _create(folder: Path) -> int:
-    fresh = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"telemetry-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}.log"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
     failpoint("push.created")
     try:
-        for place in (folder, folder.parent, folder.parent.parent) if fresh else (folder,):
-            _sync_folder(place)  # the names have to survive too
+        for place in (folder, folder.parent, folder.parent.parent):
+            _sync_folder(place)  # the names have to survive too, also those another process has only just made
     except OSError:
         os.close(descriptor)
         raise
