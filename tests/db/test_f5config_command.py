@@ -9,6 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from ingest.f5config import PARTS
+from ingest.models import Device, Endpoint
 from tests.icontrol_feed import World
 
 
@@ -31,6 +32,16 @@ def test_f5config_attaches_to_what_lacks_a_request_log(world: World) -> None:
     }  # fmt: skip
     told, _ = config_of("--part", "request-log", "--receiver", "192.0.2.50:5514", "--virtual", "/Common/mine")
     assert "/Common/mine" in told and "vs_reports" not in told
+
+
+def test_a_name_that_a_device_told_puts_no_command_into_what_is_pasted(world: World) -> None:
+    world.pull()
+    device = Device.objects.get()
+    for name in ("/Common/x\nrun util bash", "/Common/x; reboot"):
+        Device.objects.update(about={**device.about, "groups": [{"name": name, "kind": "sync-failover", "units": []}]})
+        Endpoint.objects.filter(name__startswith="/Common/vs_reports").update(name="/Common/vs_reports\nreboot")
+        told, _ = config_of("--part", "request-log", "--receiver", "192.0.2.50:5514")
+        assert "reboot" not in told and "util bash" not in told and "config-sync" not in told
 
 
 def test_f5config_prints_everything_it_can(world: World) -> None:

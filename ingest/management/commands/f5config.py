@@ -93,13 +93,14 @@ def plan_of(name: str, receiver: str | None, web: str | None, virtuals: list[str
     if device is None:
         known = ", ".join(Device.objects.order_by("name").values_list("name", flat=True)[:20]) or "none yet"
         raise PlanRefused(f"There is no device {name!r}; known are: {known}.")
-    groups = [one for one in device.about.get("groups") or [] if one.get("kind") == "sync-failover"]
+    told = [str(one.get("name", "")) for one in device.about.get("groups") or [] if one.get("kind") == "sync-failover"]
+    groups = [name for name in told if _plain(name)]  # it stands in a command as it is
     return Plan(
         device=device.name,
         receiver=receiver_of(receiver) if receiver else _own_receiver(),
         web=web_of(web) if web else None,
         virtuals=tuple(virtual_of(one) for one in virtuals),
-        sync_group=str(groups[0].get("name", "")) if groups else "",
+        sync_group=groups[0] if groups else "",
     )
 
 
