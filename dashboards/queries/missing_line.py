@@ -64,7 +64,7 @@ def why(kind: str, name: str, at: datetime, now: datetime) -> Why | None:
         return None
     start = at.replace(second=0, microsecond=0)
     end = start + MINUTE
-    rows = {row.id: row for row in freshness.freshness(now, None, {feed.capture for feed in feeds}).feeds}
+    rows = {row.id: row for row in freshness.watermark(now, None, {feed.capture for feed in feeds}).feeds}
     told: list[Told] = []
     for feed in feeds:
         told += [Told(feed.pk, feed.name, *one) for one in _of_feed(feed, rows[feed.pk], start, end, now)]

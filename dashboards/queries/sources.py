@@ -80,11 +80,11 @@ def gaps(asked: Filter, scope: Scope) -> Page[GapRow]:
 
 
 @reading()
-def reject_groups(feed_ids: Iterable[int], start: datetime | None = None, most: int = 50) -> list[RejectGroup]:
-    """What is unreadable of these feeds by reason, the commonest first."""
+def reject_groups(feed_ids: Iterable[int], asked: Filter | None = None, most: int = 50) -> list[RejectGroup]:
+    """What is unreadable of these feeds by reason, the commonest first; of the time asked for, or of all time."""
     found = models.Reject.objects.filter(feed__in=list(feed_ids))
-    if start is not None:
-        found = found.filter(at__gte=start)
+    if asked is not None:
+        found = found.filter(at__gte=asked.start, at__lt=asked.end)
     sums = {"lines": Count("id"), "newest_at": Max("at"), "newest": Max("id"), "last_tried": Max("tried_at")}
     groups = list(found.values("feed_id", "feed__name", "reason").annotate(**sums).order_by("-lines", "reason")[:most])
     newest = dict(models.Reject.objects.filter(pk__in=[one["newest"] for one in groups]).values_list("pk", "raw"))

@@ -42,7 +42,7 @@ def sources(request: HttpRequest, asked: Filter) -> HttpResponse:
         "plot": _plot(asked, source_page.ribbons(asked, found.rows, now), now),
         "gaps": query.gaps(replace(asked, listing="gaps", sort="-start", after="", limit=50), who),
         "batches": query.batches(batches, who),
-        "groups": query.reject_groups([row.id for row in found.rows], asked.start),
+        "groups": query.reject_groups([row.id for row in found.rows], asked),
         "may_replay": who.role in PERMISSIONS["replay_rejects"],
         "may_set_up": who.role in PERMISSIONS["sources"],
         **_ask(now),

@@ -169,6 +169,20 @@ def test_rejects_are_replayed_by_an_operator_and_nobody_else(feed: models.Feed) 
     assert operator.post("/sources/999999/rejects/replay/").status_code == 302
 
 
+def test_unreadable_lines_after_the_time_asked_for_are_not_shown(feed: models.Feed) -> None:
+    now = timezone.now()
+    for hours, reason in ((1, "a late reason"), (5, "an early reason")):
+        models.Reject.objects.create(feed=feed, at=now - timedelta(hours=hours), reason=reason, raw="x")
+    span = {
+        "from": f"{now - timedelta(hours=6):%Y-%m-%dT%H:%M:%SZ}",
+        "to": f"{now - timedelta(hours=4):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    text = a_client().get("/sources/", span).content.decode()
+    assert "an early reason" in text and "a late reason" not in text
+    text = a_client("viewer").get(f"/sources/{feed.pk}/", span).content.decode()
+    assert "an early reason" in text and "a late reason" in text, "what can be replayed, of whatever time"
+
+
 def test_the_api_and_the_exports_have_gaps(feed: models.Feed) -> None:
     now = timezone.now()
     models.Gap.objects.create(
