@@ -14,7 +14,7 @@ from django.db.models import Count, F, Q, Sum
 
 from airf5.sql import load
 from ingest import usual
-from ingest.intervals import Span, is_thin, without
+from ingest.intervals import Span, without
 from ingest.models import Airflow, Batch, Feed, FeedHour, Gap, Recount, Try
 from ingest.parsers import times
 from ingest.sources import receiver_report
@@ -325,8 +325,3 @@ def expire(now: datetime) -> None:
     """What is older than the facts it is about."""
     FeedHour.objects.filter(start__lt=now - KEEP_HOURS).delete()
     Recount.objects.filter(end__lt=now - KEEP).delete()
-
-
-def weight(gap: Gap) -> bool:
-    """Whether a gap is thin: see `intervals.is_thin`."""
-    return is_thin(gap.missing, gap.expected)

@@ -6,8 +6,6 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Q
-
 from ingest.intervals import is_thin
 from ingest.models import Feed, Gap
 
@@ -33,18 +31,8 @@ class Lacks(NamedTuple):
     also: tuple[str, ...] = ()
 
 
-def of(scope: str, windows: Sequence[Window]) -> list[Lacks]:
-    """What the logs of this scope lack in each window, in the order given."""
-    if not windows:
-        return []
-    lo, hi = min(w.start for w in windows), max(w.end for w in windows)
-    feeds = list(Feed.objects.filter(capture=scope).select_related("device"))
-    found = Gap.objects.filter(Q(end=None) | Q(end__gt=lo), feed__in=feeds, start__lt=hi).order_by("start", "id")
-    return among(feeds, found, windows)
-
-
 def among(known: Iterable[Feed], found: Iterable[Gap], windows: Sequence[Window]) -> list[Lacks]:
-    """The same, of these feeds and these gaps in order of their start."""
+    """What these feeds of one scope lack in each window, in the order given; the gaps in order of their start."""
     feeds = sorted((f for f in known if f.kind in LOGS and f.enabled), key=lambda f: f.pk)
     gaps: dict[int, list[Gap]] = {}
     for gap in found:

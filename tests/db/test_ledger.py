@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from ingest import judging, leases, ledger, pipeline
 from ingest.correlate import lacks, world_of
-from ingest.intervals import Span
+from ingest.intervals import Span, is_thin
 from ingest.models import Batch, Feed, FeedHour, Gap, Recount, Reject, Try
 from ingest.sources.http import SourceUnavailable
 from tests import world
@@ -170,7 +170,7 @@ def test_datagrams_that_the_kernel_dropped_are_gaps_once(scene: Scene) -> None:
     scene.look()
     gap = Gap.objects.get()
     assert (gap.kind, gap.start, gap.end) == (Kind.UDP, scene.ago(20), scene.ago(16))
-    assert (gap.missing, gap.expected) == (7, 200) and ledger.weight(gap)
+    assert (gap.missing, gap.expected) == (7, 200) and is_thin(gap.missing, gap.expected)
 
 
 def test_lines_that_cannot_be_read_are_missing(scene: Scene) -> None:
@@ -258,7 +258,9 @@ def test_a_window_is_told_what_its_logs_lack(scene: Scene) -> None:
     group = feed.device.group_id
 
     def lack(start: float, end: float, *groups: int) -> lacks.Lacks:
-        return lacks.of("", [lacks.Window(scene.ago(start), scene.ago(end), frozenset(groups))])[0]
+        feeds = Feed.objects.select_related("device")
+        windows = [lacks.Window(scene.ago(start), scene.ago(end), frozenset(groups))]
+        return lacks.among(feeds, Gap.objects.order_by("start", "id"), windows)[0]
 
     thin = f"lb1/request lacks 3 of 900 lines at {scene.ago(500):%H:%M:%S}: dropped"
     held = f"lb1/ltm is incomplete from {scene.ago(501):%H:%M:%S}: tmm held back messages"
@@ -269,7 +271,6 @@ def test_a_window_is_told_what_its_logs_lack(scene: Scene) -> None:
     Feed.objects.filter(pk=feed.pk).update(kind="f5_telemetry")  # with no request log, what is pushed stands for it
     assert lack(1000, 990).gap.startswith("the F5 Telemetry Streaming lb1/request begins at")
     assert lack(499, 250).gap and lack(480, 300) == lacks.Lacks()
-    assert lacks.of("other", [lacks.Window(scene.ago(505), scene.ago(250))]) == [lacks.Lacks()]
 
 
 def test_a_unit_that_stands_by_is_silent_by_right(scene: Scene) -> None:
