@@ -12,10 +12,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
+
 from ingest import models, records
 from ingest.models import Try, TryKey
 from ingest.store.names import scoped_key
 
+LOCK = 0x41465452  # advisory lock space of the tries
 Key = tuple[str, str, str, int, int]
 Instance = tuple[str, str, str, int]
 LONGEST_STATE = Try._meta.get_field("state").max_length  # an Airflow to come may have states of its own
@@ -45,6 +48,7 @@ def save_tries(airflow: models.Airflow, observed: Sequence[tuple[datetime, recor
     useful = [(at, seen) for at, seen in observed if seen.try_number >= 1 and seen.state not in NOT_QUEUED]
     if not useful:
         return 0
+    _alone(airflow)
     rows = _load(airflow, {key_of(seen)[:4] for _, seen in useful})
     changed: dict[Key, Try] = {}
     unbound: list[str] = []
@@ -136,6 +140,7 @@ def want_more(rows: dict[Key, Try], instances: Iterable[Instance], changed: dict
 
 def save_task_logs(airflow: models.Airflow, logs: list[records.TaskLog], at: datetime) -> int:
     """What the logs of these tries say, and the UUIDs they name; a log of an unknown try is left out."""
+    _alone(airflow)
     rows = _load(airflow, {key_of(log)[:4] for log in logs})
     known = dict(models.TaskLog.objects.filter(try_row__in=rows.values()).values_list("try_row_id", "facts"))
     changed: dict[Key, Try] = {}
@@ -185,6 +190,12 @@ def _bind(scope: str, rows: Iterable[Try]) -> None:
         unique_fields=("key",),
         update_fields=("try_row",),
     )
+
+
+def _alone(airflow: models.Airflow) -> None:
+    """Until the transaction ends: whole rows are written, and an Airflow may be read by REST and from its database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK, airflow.pk))
 
 
 def _load(airflow: models.Airflow, instances: Iterable[Instance]) -> dict[Key, Try]:

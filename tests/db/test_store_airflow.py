@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import connection, transaction
 
 from airf5.accounts.models import UserAction
 from ingest import records
@@ -162,3 +164,26 @@ def test_an_event_is_stored_once_and_a_bad_one_is_rejected(airflow: Airflow) -> 
     assert store.save(airflow, "event_logs", [event], START).repeated == 1
     action = UserAction.objects.get()
     assert (action.source, action.actor, action.verb, action.dag_id) == ("prod", "ann", "clear", "orders")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_feeds_of_one_airflow_do_not_undo_each_other() -> None:
+    airflow = Airflow.objects.create(name="prod")
+    save_tries(airflow, [(at(2), a_try("running", ti_id=FIRST))])
+
+    def meanwhile() -> None:
+        try:
+            with transaction.atomic():
+                save_tries(airflow, [(at(3), a_try("running", hostname="w1"))])
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=meanwhile)
+    with transaction.atomic():
+        save_tries(airflow, [(at(9), a_try("failed", end_at=at(8)))])
+        other.start()
+        other.join(0.3)  # enough to have read the row, were it free
+        assert other.is_alive()
+    other.join(10)
+    row = the_try()
+    assert (row.state, row.end_at, row.judge, row.hostname) == ("failed", at(8), True, "w1")
