@@ -133,6 +133,14 @@ def test_a_wrong_password_is_refused_and_never_shown(device: RecordedDevice) -> 
     assert caught.value.status == 401 and device.calls(LOGIN) == 1
 
 
+def test_two_calls_at_a_time_are_one_failed_login() -> None:
+    device = RecordedDevice(pause_s=0.02)
+    session = open_session(device, password="hunter2")
+    found = pull(session, "pool", "virtual", "policy")
+    assert [reply.outcome for reply in found.values()] == ["failed", "skipped", "skipped"]
+    assert device.calls(LOGIN) == 1
+
+
 def test_a_hundred_tokens_of_others_are_waited_for(device: RecordedDevice, session: Session) -> None:
     words = "user 1f44a60e has reached maximum active login tokens"
     device.instead[LOGIN] = (400, {"code": 400, "message": words})
