@@ -222,8 +222,12 @@ class Spool:
             if stream.fd < 0:
                 continue
             if stream.dirty:
-                stream.dirty = False
-                os.fsync(stream.fd)
+                stream.dirty = False  # before it: what is written meanwhile has to be synced again
+                try:
+                    os.fsync(stream.fd)
+                except OSError:
+                    stream.dirty = True  # else the next one would be told that all is on the disk
+                    raise
                 failpoint("receive.synced")
             if stream.size > ROTATE_BYTES or now - stream.opened > ROTATE_S:
                 self._close(stream)
@@ -274,11 +278,12 @@ class Spool:
         stream.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o640)
         stream.opened, stream.size = time.monotonic(), 0
         failpoint("receive.created")
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the file's name has to survive too
-        finally:
-            os.close(folder)
+        for place in (path.parent, self.root):  # the names have to survive too, the file's and its folder's
+            folder = os.open(place, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
     def _close(self, stream: Stream) -> None:
         # A line of which a part is written goes on in its own file.

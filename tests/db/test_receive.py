@@ -163,6 +163,30 @@ def test_a_full_disk_is_said_and_loses_nothing_of_tcp(tmp_path: Path, monkeypatc
     assert len(lines) == 2 and all(line.endswith(LTM) for line in lines)
 
 
+def test_what_could_not_be_synced_is_synced_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool, synced, works = Spool(tmp_path), list[str](), [False]
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        if path.endswith(".log") and not works[0]:
+            raise OSError(errno.EIO, "Input/output error")
+        synced.append(Path(path).name)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    spool.put("10.0.0.1", [(LTM, False)])
+    spool.flush()
+    assert synced == ["10.0.0.1", tmp_path.name]  # the names of the new file and of its folder
+    for _ in range(2):  # who asks again is not told that it is on the disk
+        with pytest.raises(OSError, match="Input/output"):
+            spool.sync()
+    works[0] = True
+    spool.sync()
+    assert synced[2].startswith("ltm-")
+    spool.close()
+
+
 def test_datagrams_that_the_kernel_dropped_are_written_down_and_an_open_connection_too(tmp_path: Path) -> None:
     sent = 3000
 
