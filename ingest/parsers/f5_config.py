@@ -28,17 +28,9 @@ from ingest.parsers import f5_irule
 from ingest.parsers.f5_header import clean
 from ingest.parsers.f5_icontrol import described, expanded, items, names, nested, none, text, valued
 
-_VERSION = re.compile(r"[?&]ver=([0-9]{1,3}(?:\.[0-9]{1,5}){1,4})")
 _FAILOVER = re.compile(r"Failover (\w{1,30})")
 _SECRET = re.compile(r"(?i)(authorization|cookie|passw|token|secret|api.?key|\bauth\b)[^\r\n]*")  # AUTH: Redis, SMTP
 _LINE_END = re.compile(r"\\[rn]|[\r\n]")  # a monitor's text has them as two characters
-
-
-def version(answer: Any) -> str:
-    """The TMOS version that a selfLink carries: `?ver=14.1.2.1`."""
-    link = text(answer.get("selfLink")) if isinstance(answer, dict) else ""
-    match = _VERSION.search(link[-200:])
-    return match.group(1) if match else ""
 
 
 def next_page(answer: Any) -> str:

@@ -220,7 +220,7 @@ _ICONTROL = (
     f5_icontrol.parse_clock,
 )
 _CONFIG = (
-    f5_config.version, f5_config.next_page, f5_config.parse_policies, f5_config.parse_rules, f5_config.parse_request_logs,
+    f5_config.next_page, f5_config.parse_policies, f5_config.parse_rules, f5_config.parse_request_logs,
     f5_config.parse_certificates, f5_config.parse_users, f5_config.parse_virtual_counts, f5_config.parse_pool_counts,
     f5_config.parse_status, f5_config.parse_failover, f5_config.parse_units, f5_config.parse_groups, f5_config.parse_syslog,
     f5_config.parse_names,
