@@ -137,18 +137,25 @@ def parse_task_log(answer: Any, *, dag_id: str, run_id: str, task_id: str, map_i
 # --- from the answer to events -------------------------------------------------------------------------------------
 
 
+def pairs_of(content: str) -> list[tuple[str, str]]:
+    """The (host, text) of a log of 2.x by JSON, which is their repr; [] where it is none. Whole: a piece cannot be read."""
+    if not content.startswith("[("):
+        return []
+    try:
+        return [(str(host), str(text)) for host, text in ast.literal_eval(content)]
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return []
+
+
 def _entries(content: Any) -> list[Any]:
     """The entries of a log: dicts of 3.x, or one text of 2.x (there often the repr of [(host, text)])."""
     if isinstance(content, list):
         return content[-MOST_EVENTS:]
     if not isinstance(content, str):
         return []
+    if pairs := pairs_of(content):
+        return [text[-LONGEST_TEXT:] for _, text in pairs]
     content = content[-LONGEST_TEXT:]
-    if content.startswith("[("):
-        try:
-            return [str(pair[1]) for pair in ast.literal_eval(content)]
-        except (ValueError, SyntaxError, TypeError, IndexError, KeyError, MemoryError, RecursionError):
-            return [content]
     if content.startswith("{"):  # application/x-ndjson
         return [entry for line in content.splitlines() if (entry := _json(line)) is not None][-MOST_EVENTS:]
     return [content]

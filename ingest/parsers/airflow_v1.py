@@ -5,12 +5,12 @@ Found by running 2.6.3, 2.9.3, 2.10.5 and 2.11.2; the states over time are in te
 
 from __future__ import annotations
 
-import ast
 import re
 from datetime import timedelta
 from typing import Any
 
 from ingest.parsers.airflow import instant, whole
+from ingest.parsers.airflow_log import pairs_of
 
 Item = dict[str, Any]
 
@@ -20,7 +20,6 @@ NOT_YET_RAISED = frozenset({"scheduled", "queued", "deferred", "up_for_reschedul
 LINE = re.compile(r"^\[(\d{4}-\d\d-\d\dT[\d:.]+(?:[+-]\d{4}|Z))\] \{[^}]*\} \w+ - (.*)$", re.MULTILINE)
 STARTED = re.compile(r"Starting attempt (\d+) of \d+")
 ENDED = re.compile(r"Marking task as (UP_FOR_RETRY|FAILED|SUCCESS|SKIPPED)\b")
-LONGEST = 4_000_000
 
 
 def with_true_try(item: Item) -> Item:
@@ -40,7 +39,7 @@ def try_of_log(log: Item) -> Item | None:
     host, text = _host_and_text(log.get("content"))
     started = ended = None
     state = ""
-    for line in LINE.finditer(text[-LONGEST:]):
+    for line in LINE.finditer(text):
         if started is None and (match := STARTED.search(line[2])) and int(match[1]) == log.get("try_number"):
             started = instant(line[1])
         if match := ENDED.search(line[2]):
@@ -65,11 +64,7 @@ def _host_and_text(content: Any) -> tuple[str, str]:
     """(host, text) of a 2.x log: the repr of [(host, text)], or a plain text whose first line is the host."""
     if not isinstance(content, str):
         return "", ""
-    if content.startswith("[("):
-        try:
-            pairs = [(str(host), str(text)) for host, text in ast.literal_eval(content[:LONGEST])]
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            return "", content
-        return (pairs[-1][0], "\n".join(text for _, text in pairs)) if pairs else ("", "")
+    if pairs := pairs_of(content):
+        return pairs[-1][0], "\n".join(text for _, text in pairs)
     first, _, rest = content.partition("\n")
     return (first.strip(), rest) if first and " " not in first.strip() and not first.startswith("[") else ("", content)

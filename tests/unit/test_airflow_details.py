@@ -126,6 +126,16 @@ def test_a_log_as_plain_text_says_the_same_as_one_as_json():
     assert item["content"] == text_log["body"]
 
 
+def test_a_long_log_tells_its_end_as_a_short_one_does():
+    line = "[2026-11-22T10:49:0{}.000+0000] {{x.py:1}} INFO - {}\n"
+    words = (
+        line.format(1, "Starting attempt 1 of 2") + "x" * 4_500_000 + "\n" + line.format(9, "Marking task as FAILED.")
+    )
+    for content in (f"w1\n{words}", repr([("w1", words)])):
+        told = try_of_log({"try_number": 1, "content": content})
+        assert told is not None and (told["state"], told["duration"], told["hostname"]) == ("failed", 8.0, "w1")
+
+
 @pytest.mark.parametrize("content", [None, "", [], "[(", "[('vm', 1)]", "vm\nno stamp", {"x": 1}])
 def test_a_log_that_tells_no_end_is_no_try(content):
     assert try_of_log({"try_number": 1, "content": content}) is None

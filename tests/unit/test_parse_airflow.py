@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.parsers import airflow
+from ingest.parsers import airflow, airflow_log
 from ingest.parsers.airflow_log import key_of_file, parse_task_log
 from ingest.records import Reject
 
@@ -278,6 +278,12 @@ def test_both_majors_tell_the_same_failure(name):
     assert log.http_status == 404
     assert [kind for kind, _ in log.exceptions] == ["AirflowException", "HTTPError"]
     assert "/missing/" in log.url
+
+
+def test_a_log_of_airflow_2_that_is_too_long_is_cut_after_it_was_taken_apart(monkeypatch):
+    answer = body("v1/ti_logs_json_http_failed")
+    monkeypatch.setattr(airflow_log, "LONGEST_TEXT", len(answer["content"]) - 100)
+    assert parse_task_log(answer, **KEY).http_status == 404
 
 
 def test_a_printed_traceback_of_the_dags_own_code():
