@@ -26,6 +26,7 @@ from ingest.source_secrets import SEALED
 
 KEPT = "env:AIRF5_SOURCE_KEPT"  # stands for a sealed secret while an entry is checked
 ASKED_AGAIN = "The address changes: give {} again, so that it is not sent to a stranger."
+DROPPED = "dropped"  # in the config of a feed that its entry has no more: not one that is stopped for a while
 Entry = dict[str, Any]
 Owner = Airflow | Device
 
@@ -49,9 +50,14 @@ class Typed:
 
 
 def feeds_of(owner: Owner) -> list[Feed]:
-    """The live feeds of an Airflow or a device."""
+    """The live feeds of an Airflow or a device, also those that were dropped."""
     side = {"airflow": owner} if isinstance(owner, Airflow) else {"device": owner}
     return list(Feed.objects.filter(**side, capture="").order_by("pk"))
+
+
+def current(feeds: Sequence[Feed]) -> list[Feed]:
+    """Those that the entry has, read or stopped."""
+    return [feed for feed in feeds if not feed.config.get(DROPPED)]
 
 
 def owners(kind: str) -> list[Owner]:
@@ -62,7 +68,7 @@ def owners(kind: str) -> list[Owner]:
 
 def entry_of(owner: Owner) -> Entry:
     """The entry that would set this source up. A secret stands in it as its reference, or as `sealed:`."""
-    feeds = {feed.kind: feed for feed in reversed(feeds_of(owner))}
+    feeds = {feed.kind: feed for feed in reversed(current(feeds_of(owner)))}
     if isinstance(owner, Airflow):
         return _entry_of_airflow(owner, feeds)
     return _entry_of_device(owner, feeds)
@@ -97,7 +103,7 @@ def save(kind: str, typed: Typed, actor: str, owner: Owner | None = None) -> Own
 def set_enabled(owner: Owner, enabled: bool, actor: str) -> None:
     """Stop or start reading all feeds of a source."""
     with transaction.atomic():
-        for feed in feeds_of(owner):
+        for feed in current(feeds_of(owner)):
             if feed.enabled != enabled:
                 actions.set_source_enabled(feed.name, enabled, actor)
 
@@ -207,8 +213,9 @@ def _stop_others(owner: Owner | None, found: Sequence[Source], actor: str) -> No
     """A feed that the entry has no more is stopped and its secrets go; what it read stays."""
     names = {one.name for one in found}
     for feed in feeds_of(owner) if owner else ():
-        if feed.name not in names and feed.enabled:
+        if feed.name not in names and not feed.config.get(DROPPED):
             source_secrets.forget(feed)
+            Feed.objects.filter(pk=feed.pk).update(config={**feed.config, DROPPED: True})
             actions.set_source_enabled(feed.name, False, actor)
 
 
@@ -224,7 +231,7 @@ def _in_words(sentence: str, fields: Sequence[Field]) -> tuple[str, str]:
 def _entry_of_airflow(owner: Airflow, feeds: Mapping[str, Feed]) -> Entry:
     entry: Entry = {"kind": "airflow", "name": owner.name}
     for kind in (Feed.Kind.AIRFLOW_DB, Feed.Kind.AIRFLOW_API):
-        if kind in feeds and feeds[kind].enabled:
+        if kind in feeds:
             entry |= _as_typed(feeds[kind].config)
     return entry
 
@@ -236,17 +243,16 @@ def _entry_of_device(owner: Device, feeds: Mapping[str, Feed]) -> Entry:
         "utc_offset": _offset(timedelta(seconds=owner.utc_offset_s)) if owner.utc_offset_s else "",
         "makes_own_errors": owner.makes_own_errors, "logs_requests": owner.logs_requests,
     }  # fmt: skip
-    on = {kind: feed for kind, feed in feeds.items() if feed.enabled}
     request = feeds.get(Feed.Kind.F5_REQUEST)
     if request is not None:
         entry |= {"template": request.config["template"]} if request.config.get("template") else {}
         entry |= _logs(request.config.get("glob") or [])
-    if Feed.Kind.F5_ICONTROL in on:
-        entry["folder"] = on[Feed.Kind.F5_ICONTROL].config.get("folder", "")
-    if Feed.Kind.F5_TELEMETRY in on:
-        entry["telemetry"] = on[Feed.Kind.F5_TELEMETRY].config.get("token") or True
-    if Feed.Kind.F5_REST in on:
-        entry |= _as_typed(on[Feed.Kind.F5_REST].config)
+    if Feed.Kind.F5_ICONTROL in feeds:
+        entry["folder"] = feeds[Feed.Kind.F5_ICONTROL].config.get("folder", "")
+    if Feed.Kind.F5_TELEMETRY in feeds:
+        entry["telemetry"] = feeds[Feed.Kind.F5_TELEMETRY].config.get("token") or True
+    if Feed.Kind.F5_REST in feeds:
+        entry |= _as_typed(feeds[Feed.Kind.F5_REST].config)
     return {name: value for name, value in entry.items() if value != ""}
 
 

@@ -186,7 +186,7 @@ def _owner(kind: str, ident: int) -> Owner:
 def _row(kind: str, owner: Owner) -> dict[str, Any]:
     """One source in the list: its feeds, its address, and its worst state."""
     feeds = source_setup.feeds_of(owner)
-    address = next((feed.config["base_url"] for feed in feeds if feed.config.get("base_url")), "")
+    address = next((feed.config["base_url"] for feed in source_setup.current(feeds) if feed.config.get("base_url")), "")
     return {
         "kind": kind, "owner": owner, "feeds": feeds, "address": address, "check": _latest(Check.Kind.PROBE, **{kind: owner}),
         "enabled": any(feed.enabled for feed in feeds),

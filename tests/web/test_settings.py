@@ -259,6 +259,23 @@ def test_a_source_is_stopped_and_started(admin: Client) -> None:
     assert admin.get(f"{path}switch/").status_code == 405
 
 
+def test_a_source_that_is_stopped_keeps_its_entry_and_what_was_dropped_stays_so(admin: Client) -> None:
+    add(admin, "device", url="https://bigip-1.example.com", username="airf5", password=WORD, allow="10.0.0.0/8")
+    device = Device.objects.get()
+    path, entry = f"/settings/sources/device/{device.pk}/", source_setup.entry_of(device)
+    admin.post(f"{path}switch/", {"enabled": "no"})
+    assert source_setup.entry_of(device) == entry and "https://bigip-1.example.com" in admin.get(path).content.decode()
+    admin.post(f"{path}switch/", {"enabled": "yes"})
+    assert edit(admin, device, url="", username="", password_drop="yes").status_code == 302
+    for word in ("no", "yes"):
+        admin.post(f"{path}switch/", {"enabled": word})
+    assert [feed.kind for feed in Feed.objects.filter(enabled=False)] == ["f5_rest"]
+    assert "url" not in source_setup.entry_of(device)
+    fine = {"url": "https://bigip-2.example.com", "username": "airf5", "password": "new"}
+    assert edit(admin, device, **fine).status_code == 302
+    assert Feed.objects.get(kind="f5_rest").enabled and source_setup.entry_of(device)["url"] == fine["url"]
+
+
 def test_what_is_not_there_is_not_found(admin: Client) -> None:
     Airflow.objects.create(name="a capture's")
     for path in ("new/router/", "router/1/", "airflow/99/", f"airflow/{Airflow.objects.get().pk}/", "device/1/test/"):
