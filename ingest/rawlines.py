@@ -10,6 +10,7 @@ from typing import BinaryIO
 from ingest.models import SpoolFile
 from ingest.parsers.f5_header import split_spool
 from ingest.parsers.f5_telemetry import pushed
+from ingest.sources.spool import BROKEN_GZIP
 
 LINE_BITS = 40
 LONGEST = 16 * 1024
@@ -18,7 +19,7 @@ PAIRED_BY = ('ts="', 'client_ip="', 'client_port="')  # what both lines of an ai
 
 
 def read(line_ids: Iterable[int], paths: Mapping[int, str] | None = None) -> dict[int, str]:
-    """The device's own lines of these requests, the answer below its request; one whose file is gone is left out.
+    """The device's own lines of these requests, the answer below its request; one whose file is gone or broken is left out.
 
     `paths`: where each spool file is, for one who knows that already.
     """
@@ -40,7 +41,7 @@ def _lines(path: Path, offset: int) -> str | None:
             file.seek(offset)
             line = file.readline(LONGEST)
             return "\n".join(map(_message, filter(None, (line, _answer(file, line)))))  # type: ignore[arg-type]
-    except OSError:
+    except (OSError, *BROKEN_GZIP):  # gone, or just being compressed
         return None
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import io
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from django.core.management import call_command
 
 from ingest import rawlines
@@ -24,3 +27,15 @@ def test_a_request_comes_with_its_answer() -> None:
 
 def test_a_line_of_a_file_that_is_gone_is_left_out() -> None:
     assert rawlines.read([(999_999 << 40) + 1]) == {}
+
+
+@pytest.mark.parametrize("broken", [lambda raw: raw[:-9], lambda raw: raw[:-9] + b"x" * 30, lambda raw: b"no gzip"])
+def test_a_line_of_a_file_that_is_being_compressed_is_left_out(
+    tmp_path: Path, broken: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "request.log.gz"
+    whole = gzip.compress(b"one line\n" * 9)
+    path.write_bytes(whole)
+    assert rawlines.read([1 << 40], {1: str(path)}) == {1 << 40: "one line"}
+    path.write_bytes(broken(whole))
+    assert rawlines.read([1 << 40 | 9000], {1: str(path)}) == {}
