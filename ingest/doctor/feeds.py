@@ -100,7 +100,7 @@ def _nothing_came(feed: Feed) -> Iterator[Finding]:
     folders = ", ".join(sorted({str(Path(pattern).parent) for pattern in spool_globs(feed)})).replace("[[]", "[")
     level = WARN if feed.kind in SELDOM else FAIL
     what = feed.get_kind_display().removeprefix("F5 ")
-    others = [name for name in unread_folders(live()) if level == FAIL]
+    others = unread_folders(live()) if level == FAIL else []
     hint = f" Lines do come from {', '.join(others[:5])}: is one of them this device?" if others else ""
     yield Finding(
         level, feed.name, f"No line of the {what} has arrived: there is no such file in {folders}.{hint}",
