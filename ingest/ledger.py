@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import Count, F, Q, Sum
 
 from airf5.sql import load
-from ingest import usual
+from ingest import partitions, usual
 from ingest.intervals import Span, without
 from ingest.models import Airflow, Batch, Feed, FeedHour, Gap, Recount, Try
 from ingest.parsers import times
@@ -325,3 +325,4 @@ def expire(now: datetime) -> None:
     """What is older than the facts it is about."""
     FeedHour.objects.filter(start__lt=now - KEEP_HOURS).delete()
     Recount.objects.filter(end__lt=now - KEEP).delete()
+    Gap.objects.filter(end__lt=now - partitions.retention("audit"), feed__capture="").delete()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from ingest import judging, leases, ledger, pipeline
+from ingest import judging, leases, ledger, partitions, pipeline
 from ingest.correlate import lacks, world_of
 from ingest.intervals import Span, is_thin
 from ingest.models import Batch, Feed, FeedHour, Gap, Recount, Reject, Try
@@ -181,6 +181,17 @@ def test_lines_that_cannot_be_read_are_missing(scene: Scene) -> None:
     Reject.objects.all().delete()
     ledger.recount_rejects([gap.batch_id])
     assert not Gap.objects.exists()
+
+
+def test_gaps_are_kept_as_long_as_the_verdicts_over_them(scene: Scene) -> None:
+    kept = partitions.retention("audit").total_seconds()
+    recorded = world.a_feed("lab1/request", capture="lab1")
+    ledger.note(scene.feed, Kind.UDP, scene.ago(kept + 20), scene.ago(kept + 10), "old")
+    ledger.note(scene.feed, Kind.UDP, scene.ago(kept + 20), scene.ago(kept - 10), "not yet")
+    ledger.note(scene.feed, Kind.SILENT, scene.ago(kept + 20), None, "lasts")
+    ledger.note(recorded, Kind.UDP, scene.ago(kept + 20), scene.ago(kept + 10), "of a capture")
+    ledger.expire(scene.now)
+    assert sorted(Gap.objects.values_list("reason", flat=True)) == ["lasts", "not yet", "of a capture"]
 
 
 def test_a_snapshot_that_cannot_be_read_is_a_gap_and_an_airflow_is_not(
