@@ -13,6 +13,7 @@ from . import members, route, service, task, unknown
 from .bad import Case, deciding, slowing
 from .facts import Facts, Finding
 
+# Raised with a release by which the same facts can give another finding: what is kept of earlier answers names theirs.
 RULES_VERSION = "1"
 
 T = TypeVar("T")
