@@ -39,6 +39,11 @@ def test_every_instant_of_the_window_is_said_once() -> None:
     assert share(parts) == pytest.approx(0.8)
 
 
+def test_where_all_is_missing_few_that_are_missing_too_are_not_said() -> None:
+    parts = ledger(span(0, 60), at(0), at(60), [Lack(at(0), at(30), "3 lost", True), Lack(at(10), at(20), "silent")])
+    assert [p.state for p in parts] == ["thin", "missing", "thin", "complete"]
+
+
 def test_a_gap_that_lasts_hides_what_would_be_coming_and_nothing_known_is_no_share() -> None:
     parts = ledger(span(0, 60), at(0), at(30), [Lack(at(30), None, "silent")])
     assert [p.state for p in parts] == ["complete", "missing"]
@@ -99,6 +104,8 @@ def test_an_hour_in_which_it_always_spoke_ends_a_long_night() -> None:
     assert quiet.silent_since is None
     late = usual.reach(T.replace(hour=12, minute=59), T.replace(hour=21, minute=1), None, None, known)
     assert late.silent_since == T.replace(hour=12, minute=59) and "20:00" in late.words
+    two_weeks = [hour for hour in known if T - hour.start < timedelta(weeks=2, days=1)]
+    assert usual.should_have_spoken(two_weeks, T.replace(hour=12, minute=59), T.replace(hour=21, minute=1)) is None
 
 
 def test_counters_outweigh_chance_and_chance_outweighs_a_connection() -> None:

@@ -316,6 +316,17 @@ def test_where_few_lines_are_missing_nothing_rests_on_absence() -> None:
     assert judge(unseen).cause == "no_data" and THIN.thin in judge(unseen).sentence
     told = facts((a_request(0, None),), RESET, well(M1, M2), coverage=THIN)  # the task's log says it too
     assert judge(told).cause == "unanswered"
+    only = a_request(0, 503, M2, link=Link.NONE)  # a second one that fits may be what was lost
+    fits = (Candidate(only, 0, Link.TIME_AND_ENDPOINT),)
+    assert judge(facts((), HTTP_503, (only, *well(M1, M3)), candidates=fits, coverage=THIN)).cause == "no_data"
+
+
+def test_what_came_after_the_end_is_measured_by_the_clock_of_the_device() -> None:
+    late = a_request(0, 503, M2)
+    given = facts((late,), HTTP_503, well(M1, M3))
+    ended = replace(given.attempt, end_at=late.at - timedelta(seconds=40))  # by the worker, whose clock is behind
+    assert judge(replace(given, attempt=ended)).cause != "member_grey"
+    assert judge(replace(given, attempt=replace(ended, ahead=timedelta(seconds=40)))).cause == "member_grey"
 
 
 def test_what_another_log_lacks_is_named_and_changes_nothing_else() -> None:

@@ -35,6 +35,7 @@ def test_what_contradicts_the_more_certain_is_left_out() -> None:
     assert combined([late, Measured(200, 300)]) == (200, 300)
     old = Measured(5000, 300, age_h=5)  # before somebody set the clock
     assert combined([old, Measured(0, 400)]) == (0, 400)
+    assert combined([Measured(0, 100, age_h=10)]) == (0, 460)  # and it may have drifted since
 
 
 def test_a_line_cannot_be_received_before_its_event() -> None:
