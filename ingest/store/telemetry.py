@@ -185,6 +185,8 @@ def _count_events(counts: Counts, feed: Feed, device: Device, events: Sequence[P
 def _save_poll(feed: Feed, device: Device, line: Line, document: dict[str, Any], states: Sequence[Any]) -> None:
     """One look of the poller: the states as they are, and an event for each that is another than at the look before."""
     at = f5_polled.at(document, line.received_at) or line.received_at
+    if PolledState.objects.filter(device=device, at__gt=at).exists():
+        return  # overtaken by a later one: all it says is past
     said = f5_polled.states(document)
     changed = _changed(device, said, at)
     events = [
@@ -207,8 +209,6 @@ def _changed(
     fresh, changed = {}, []
     for one in said:
         was = known.get((one.kind, one.object[:610]))
-        if was is not None and was.at > at:
-            continue  # a poll that was overtaken
         fresh[(one.kind, one.object[:610])] = one.state
         if was is not None and was.state != one.state and not _told(device, one, was.at - TOLD_BEFORE, at):
             changed.append((one, was))

@@ -139,6 +139,15 @@ def test_what_the_poller_sees_change_is_an_event_unless_a_log_has_told_it(feed: 
     assert Member.objects.get(name=names[0]).state == "down"
 
 
+def test_a_poll_that_was_overtaken_changes_nothing(feed: Feed, token: str) -> None:
+    start, name = timezone.now() - timedelta(minutes=5), "/Common/m1:80"
+    push(token, a_poll(start + timedelta(minutes=1), {name: "up"}))
+    read(feed)
+    push(token, a_poll(start, {name: "down"}))
+    read(feed)
+    assert not HealthEvent.objects.filter(kind="member").exists() and Member.objects.get().state == "up"
+
+
 def test_other_events_are_kept_and_text_is_read_as_a_log(feed: Feed, token: str) -> None:
     case = json.loads((SAMPLES / "event_listener_raw_to_normalized.json").read_text())[0]
     now = timezone.now()
