@@ -356,9 +356,8 @@ def test_the_spool_folder_and_the_receiver(home: Path, settings: Any, monkeypatc
     assert len(told(system.spool_takes, OK)) + len(told(system.spool_takes, WARN)) == 1
     monkeypatch.setattr(system, "SCARCE_DISK", 1 << 60)
     assert "of its disk are free" in told(system.spool_takes, FAIL)[0]
-    with monkeypatch.context() as patch:
-        patch.setattr(system.os, "fsync", _full)
-        assert [one.level for one in system.spool_takes(timezone.now())] == [FAIL]
+    monkeypatch.setattr(system.os, "fsync", _full)
+    assert [one.level for one in system.spool_takes(timezone.now())] == [FAIL]
     settings.AIRF5_SPOOL_DIR = home / "none"
     assert "is not there yet" in told(system.spool_takes, WARN)[0]
 

@@ -172,3 +172,31 @@ def test_a_chunked_body_is_read_to_its_end(token: str) -> None:
     assert view.push(ask, "lb1").status_code == 411
     ask.META |= {"CONTENT_LENGTH": "99", "wsgi.input": io.BytesIO(b'{"a": 1}')}
     assert view.push(ask, "lb1").status_code == 400
+
+
+class Silent:
+    """A sender that says nothing more, and the socket it is silent on."""
+
+    timeouts: list[float]
+
+    def __init__(self) -> None:
+        self.timeouts = []
+
+    def read(self, size: int) -> bytes:
+        raise TimeoutError("timed out")
+
+    readline = read  # asked for, never called
+
+    def gettimeout(self) -> float:
+        return 30.0
+
+    def settimeout(self, seconds: float) -> None:
+        self.timeouts.append(seconds)
+
+
+@pytest.mark.parametrize("length", [{"CONTENT_LENGTH": "9"}, {"CONTENT_LENGTH": "", "wsgi.input_terminated": True}])
+def test_a_sender_that_says_nothing_more_loses_its_turn(token: str, length: dict[str, Any]) -> None:
+    silent, known = Silent(), {"Authorization": f"Bearer {token}"}
+    extra = {"wsgi.input": silent, "gunicorn.socket": silent, **length}
+    answer = view.push(RequestFactory().post("/ingest/telemetry/lb1", headers=known, **extra), "lb1")
+    assert answer.status_code == 408 and silent.timeouts == [view.IDLE_S, 30.0]
