@@ -122,6 +122,7 @@ def method_name(code: int) -> str:
     return METHODS[code - 1] if 0 < code <= len(METHODS) else "other"
 
 
+TORN = "the end of this line was not written"  # how the reason of such a reject begins: nobody can read it again
 MOST_STORED = 2**31 - 1  # response times (35 minutes) and sizes (2 GiB) at or above it are stored as it
 
 

@@ -21,13 +21,13 @@ from airf5.failpoints import failpoint, planted
 from ingest import leases, ledger, pipeline
 from ingest.models import Batch, Feed, Reject
 from ingest.parsers.f5_header import split_spool
+from ingest.records import TORN
 from ingest.store import airflow, feeds
 from ingest.store.feeds import LONGEST_RAW, Counts
 
 AT_ONCE = 5_000
 WAIT_S = 5.0
 OFFSET = (1 << 40) - 1
-TORN = "the end of this line was not written"
 
 
 class Busy(Exception):

@@ -17,6 +17,7 @@ from dashboards.queries.freshness import chosen, gap_row
 from dashboards.queries.rows import Page
 from dashboards.queries.watermark import GapRow
 from ingest import models
+from ingest.records import TORN
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,11 @@ class RejectGroup:
     id: int
     raw: str
     tried_at: datetime | None  # when they were last read again, in vain
+
+    @property
+    def can_be_read(self) -> bool:
+        """Whether a mend of ours could make rows of them."""
+        return not self.reason.startswith(TORN)
 
 
 KEYS = {"-at": paging.Key("at", datetime)}

@@ -18,7 +18,7 @@ from ingest.models import Device, Endpoint, Feed, HealthEvent, PolledState, Push
 from ingest.parsers import f5_polled, f5_telemetry
 from ingest.parsers.f5 import parse_auto
 from ingest.parsers.f5_header import split_spool
-from ingest.records import RequestLine
+from ingest.records import TORN, RequestLine
 from ingest.store import f5, members, requests
 from ingest.store.f5 import Parsed
 from ingest.store.feeds import Counts, Line, Rejected, as_line
@@ -86,7 +86,7 @@ def _new(
             out.append(Told(line, offset, message))
             continue
         if tag.torn:
-            reason = "the end of this line was not written; its sender was not told that it is stored"
+            reason = f"{TORN}; its sender was not told that it is stored"
             counts.rejects.append(Rejected(line.line_id, line.received_at, reason, message))  # torn again when replayed
             continue
         if tag.number < stored.get(tag.digest, 0) and not planted("pushed-twice"):

@@ -14,6 +14,7 @@ from django.utils import timezone
 from airf5.accounts.models import UserAction
 from dashboards.views.sources import moment
 from ingest import models
+from ingest.records import TORN
 from tests import world
 from tests.db.test_ledger import line
 
@@ -145,6 +146,15 @@ def test_a_silence_that_lasts_holds_the_watermark_back(feed: models.Feed) -> Non
     answer = a_client().get("/api/v1/tries/").json()
     assert answer["complete_to"].startswith(f"{since:%Y-%m-%dT%H:%M:%S}")
     assert answer["complete"].endswith("from then on bigip-1/request lacks data: silent")
+
+
+def test_only_what_can_be_read_again_has_a_button(feed: models.Feed) -> None:
+    now = timezone.now()
+    for reason in ("no such form", f"{TORN}; its sender knows"):
+        models.Reject.objects.create(feed=feed, at=now, reason=reason, raw="x")
+    page = a_client("operator").get(f"/sources/{feed.pk}/").content.decode()
+    assert 'name="reason" value="no such form"' in page and "cut short" in page
+    assert f'name="reason" value="{TORN}' not in page
 
 
 def test_rejects_are_replayed_by_an_operator_and_nobody_else(feed: models.Feed) -> None:
