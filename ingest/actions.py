@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from airf5.accounts import audit
 from airf5.failpoints import planted
-from ingest import leases, rejects, source_secrets, templates
+from ingest import leases
+from ingest.completeness import rejects
 from ingest.models import (
     Airflow,
     Device,
@@ -29,6 +30,7 @@ from ingest.models import (
     RequestMinute,
     Verdict,
 )
+from ingest.setup import source_secrets, templates
 
 LONGEST_NOTE = 10_000
 AIRFLOWS = (Feed.Kind.AIRFLOW_API, Feed.Kind.AIRFLOW_DB)
@@ -56,7 +58,7 @@ def configure_source(
 ) -> Feed:
     """Create or change one feed, with the Airflow or the device it belongs to.
 
-    `secrets` are the texts to seal for the fields that `config` gives as `sealed:` (ingest/source_secrets.py).
+    `secrets` are the texts to seal for the fields that `config` gives as `sealed:` (ingest/setup/source_secrets.py).
 
     `config` of an Airflow: base_url, api, auth, username, password or token (as env:NAME or file:/path), poll_s, options;
     of its database: database (where its address stands), poll_s, options.

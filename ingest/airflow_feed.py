@@ -13,8 +13,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from airf5.failpoints import failpoint
-from ingest import leases, source_secrets
+from ingest import leases
 from ingest.models import Feed, Try
+from ingest.setup import source_secrets
 from ingest.sources import airflow_api, airflow_db
 from ingest.sources.airflow_api import Page, TryKey, Wanted
 from ingest.sources.airflow_session import Source

@@ -17,8 +17,9 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from ingest import leases, source_secrets
+from ingest import leases
 from ingest.models import F5Pool, Feed
+from ingest.setup import source_secrets
 from ingest.sources import f5_rest
 from ingest.sources.f5_rest import Reading, Reply
 from ingest.sources.f5_session import Session, Spent, Target

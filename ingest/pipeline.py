@@ -16,21 +16,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from airf5.failpoints import failpoint, planted
-from ingest import (
-    airflow_feed,
-    clocks,
-    icontrol_feed,
-    incidents,
-    judging,
-    leases,
-    ledger,
-    partitions,
-    recount,
-    snapshot_feed,
-    spool_files,
-    templates,
-)
+from ingest import airflow_feed, icontrol_feed, incidents, judging, leases, partitions, snapshot_feed, spool_files
+from ingest.completeness import clocks, ledger, recount
 from ingest.models import Airflow, Batch, Feed, Slot
+from ingest.setup import templates
 from ingest.sources import spool
 from ingest.sources.http import SourceRefused, SourceUnavailable, back_off_s
 from ingest.store import f5, feeds, requests, rollups, telemetry

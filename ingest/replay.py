@@ -20,10 +20,11 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from ingest import incidents, judging, leases, models, partitions, pipeline, snapshot_feed, templates
+from ingest import incidents, judging, leases, models, partitions, pipeline, snapshot_feed
 from ingest.capture import Capture, CaptureError, read_capture
 from ingest.models import Feed, Try, Verdict
 from ingest.parsers import times
+from ingest.setup import templates
 from ingest.store import airflow, feeds, requests
 from ingest.store.feeds import Counts
 

@@ -11,8 +11,9 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from airf5.failpoints import failpoint
-from ingest import checks, icontrol_feed, leases, pipeline
+from ingest import icontrol_feed, leases, pipeline
 from ingest.models import Feed
+from ingest.setup import checks
 
 WAKE_EVERY = timedelta(seconds=2)
 CORRELATE_EVERY = timedelta(seconds=2)

@@ -10,9 +10,10 @@ from typing import Any
 from django.test import Client
 from django.utils import timezone
 
-from ingest import leases, pipeline, source_file
+from ingest import leases, pipeline
 from ingest.models import Feed
 from ingest.push import view
+from ingest.setup import source_file
 
 
 def configure(spool: Path, name: str = "lb1", **more: Any) -> Feed:

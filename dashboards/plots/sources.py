@@ -12,7 +12,7 @@ from dashboards.words import clock
 
 if TYPE_CHECKING:
     from dashboards.queries.source_page import Ribbon
-    from ingest.intervals import Part
+    from ingest.completeness.intervals import Part
 
 STATES = {"complete": "success", "missing": "failed", "thin": "slow"}
 ROOM_ICON = 1.5  # per cent of the axis

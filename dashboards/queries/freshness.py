@@ -16,7 +16,7 @@ from dashboards.queries.database import reading
 from dashboards.queries.rows import Page
 from dashboards.queries.watermark import Counts, FeedRow, Freshness, GapRow, freshness_of, needed
 from ingest import models
-from ingest.intervals import Lack, Span, ledger, share
+from ingest.completeness.intervals import Lack, Span, ledger, share
 
 __all__ = ["Counts", "FeedRow", "Freshness", "GapRow", "feeds", "freshness", "gaps", "watermark"]
 

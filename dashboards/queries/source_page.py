@@ -15,7 +15,7 @@ from dashboards.queries.database import reading
 from dashboards.queries.sources import RejectGroup
 from dashboards.queries.watermark import FeedRow, GapRow
 from ingest import models
-from ingest.intervals import Lack, Part, Span, ledger, share
+from ingest.completeness.intervals import Lack, Part, Span, ledger, share
 
 MOST = 200
 RATE_WEEKS = 4

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ingest.intervals import is_thin
+from ingest.completeness.intervals import is_thin
 
 if TYPE_CHECKING:
     from dashboards.filters import Filter

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 
 from ingest import records
-from ingest.clocks import Clocks
+from ingest.completeness.clocks import Clocks
+from ingest.completeness.skew import NONE, Skew
 from ingest.models import Airflow, Endpoint, Try
 from ingest.rules import bad
 from ingest.rules.facts import Attempt, Candidate, Change, Coverage, Facts, Job, Request, Route
-from ingest.skew import NONE, Skew
 
 from . import around, lacks, load, loose
 from .world import World

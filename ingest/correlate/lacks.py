@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from ingest.intervals import is_thin
+from ingest.completeness.intervals import is_thin
 from ingest.models import Feed, Gap
 
 from .world import bringing_requests

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
+from ingest.completeness.skew import NONE, Skew
 from ingest.records import Link, Outcome, TaskLog
 from ingest.rules.facts import Candidate, Request
-from ingest.skew import NONE, Skew
 
 SLACK = timedelta(seconds=0.5)  # clocks of worker and device, as far as they are not corrected
 Moments = tuple[datetime, datetime]

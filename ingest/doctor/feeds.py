@@ -10,9 +10,10 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models import Count, Sum
 
-from ingest import actions, templates
+from ingest import actions
 from ingest.doctor.findings import FAIL, OK, WARN, Finding
 from ingest.models import Batch, Device, Feed, Gap, Reject, SkewSample
+from ingest.setup import templates
 from ingest.store.feeds import spool_globs
 
 BEHIND = timedelta(minutes=2)

@@ -52,7 +52,9 @@ class FeedHour(models.Model):
     start = models.DateTimeField()
     lines = models.BigIntegerField(default=0)
     arrivals = models.IntegerField(default=0, help_text="moments at which lines came; those of one look are one")
-    longest_s = models.FloatField(default=0, help_text="the longest silence that began in this hour and ended by itself")
+    longest_s = models.FloatField(
+        default=0, help_text="the longest silence that began in this hour and ended by itself"
+    )
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("feed", "start"), name="feedhour_once"),)

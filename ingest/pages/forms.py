@@ -9,9 +9,9 @@ from typing import Any
 
 from django.http import QueryDict
 
-from ingest.source_fields import Field
-from ingest.source_secrets import SEALED
-from ingest.source_setup import Entry, SetupRefused, Typed
+from ingest.setup.source_fields import Field
+from ingest.setup.source_secrets import SEALED
+from ingest.setup.source_setup import Entry, SetupRefused, Typed
 from ingest.sources.http import redact
 
 LONGEST_LIST = 20_000

@@ -19,13 +19,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from airf5.accounts import audit, auth
 from airf5.accounts.roles import may
-from ingest import checks, doctor, source_setup
+from ingest import doctor
 from ingest.doctor import system
 from ingest.models import Airflow, Check, Device
 from ingest.pages import forms
 from ingest.push.rate import Rate
-from ingest.source_file import KINDS
-from ingest.source_setup import Owner
+from ingest.setup import checks, source_setup
+from ingest.setup.source_file import KINDS
+from ingest.setup.source_setup import Owner
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]

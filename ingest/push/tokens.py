@@ -15,9 +15,9 @@ from django.db import Error, connection, transaction
 from django.utils import timezone
 
 from airf5.accounts import audit
-from ingest import source_secrets
 from ingest.models import Feed, PushToken
 from ingest.push.spool import folder_of
+from ingest.setup import source_secrets
 from ingest.sources.http import SourceRefused
 
 MARK = "airf5ts_"

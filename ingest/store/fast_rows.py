@@ -140,7 +140,8 @@ class Lane:
             dtype=np.int64,
         )[self._spot].T
         facts = np.array(
-            [(batch.keys.get(fact.key or "", 0), batch.paths[fact.path], fact.link) for fact in self._facts], dtype=np.int64
+            [(batch.keys.get(fact.key or "", 0), batch.paths[fact.path], fact.link) for fact in self._facts],
+            dtype=np.int64,
         )[self._call].T
         clients = np.array([batch.clients.get(client, 0) for client in said[Column.CLIENT]], dtype=np.int64)
         agents = np.array([batch.agents.get(agent, 0) for agent in said[Column.AGENT]], dtype=np.int64)

@@ -76,7 +76,7 @@ class World(Sending):
         return private.returncode == 0 and mounted.returncode == 0
 
     def _make_sources(self, url: str) -> None:
-        from ingest import source_file
+        from ingest.setup import source_file
 
         device = {"kind": "device", "hostname": "bigip-chaos.example.net"}
         sources = [

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from ingest import clocks
-from ingest.clocks import Clocks
+from ingest.completeness import clocks
+from ingest.completeness.clocks import Clocks
 from ingest.models import Airflow, Device, Endpoint, Feed, Path, SkewSample, SpoolFile
 from tests import world
 

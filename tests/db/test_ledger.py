@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from ingest import judging, leases, ledger, partitions, pipeline
+from ingest import judging, leases, partitions, pipeline
+from ingest.completeness import ledger
+from ingest.completeness.intervals import Span, is_thin
 from ingest.correlate import lacks, world_of
-from ingest.intervals import Span, is_thin
 from ingest.models import Batch, Feed, FeedHour, Gap, Recount, Reject, Try
 from ingest.sources.http import SourceUnavailable
 from tests import world

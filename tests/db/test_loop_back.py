@@ -20,11 +20,12 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from airf5.accounts.models import UserAction
-from ingest import actions, checks, leases, pipeline
+from ingest import actions, leases, pipeline
 from ingest.doctor import loop_back
 from ingest.doctor.findings import FAIL, OK, WARN, Finding
 from ingest.models import Check, Feed, Request, Try
 from ingest.receive import Receiver, Spool
+from ingest.setup import checks
 
 LINE = (
     'airf5="1",kind="{kind}",ts="{ts}",hostname="lb1",virtual_name="/Common/vs_airflow",virtual_ip="10.0.0.5",'

@@ -11,8 +11,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from ingest import ledger, recount
-from ingest.intervals import is_thin
+from ingest.completeness import ledger, recount
+from ingest.completeness.intervals import is_thin
 from ingest.models import CounterSample, Device, Endpoint, Feed, Gap, Recount, RequestHalf, SpoolFile
 from tests import world
 
@@ -157,7 +157,8 @@ def test_where_virtual_servers_tell_no_requests_the_members_do(feed: Feed) -> No
 
 def test_numbers_of_the_event_log_that_are_missing(db: None) -> None:
     hour = NOW.replace(minute=0) - timedelta(hours=3)
-    feed = world.a_feed("prod", "airflow_api", airflow=world.an_airflow(), complete_from=hour, complete_to=NOW)
+    read_to = NOW.replace(minute=5)  # just past the hour its end is not settled yet
+    feed = world.a_feed("prod", "airflow_api", airflow=world.an_airflow(), complete_from=hour, complete_to=read_to)
     numbers = {10: -5, 11: 65, 12: 66, 15: 70, 16: 130, 17: 131}
     for number, minutes in numbers.items():
         world.an_action(hour + timedelta(minutes=minutes), layer="airflow", source="prod", external_id=str(number))
@@ -171,7 +172,8 @@ def test_numbers_of_the_event_log_that_are_missing(db: None) -> None:
 
 def test_a_numbering_that_was_moved_on_is_no_gap(db: None) -> None:
     hour = NOW.replace(minute=0) - timedelta(hours=2)
-    world.a_feed("prod", "airflow_api", airflow=world.an_airflow(), complete_from=hour, complete_to=NOW)
+    read_to = NOW.replace(minute=5)
+    world.a_feed("prod", "airflow_api", airflow=world.an_airflow(), complete_from=hour, complete_to=read_to)
     for number, minutes in {10: 55, 11: 65, 2_000_012: 66}.items():
         world.an_action(hour + timedelta(minutes=minutes), layer="airflow", source="prod", external_id=str(number))
     assert recount.update(NOW) == 1 and recounts() == [(0, 0, 0)] and not Gap.objects.exists()

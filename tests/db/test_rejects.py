@@ -13,7 +13,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from airf5.accounts.models import UserAction
-from ingest import actions, leases, pipeline, rejects
+from ingest import actions, leases, pipeline
+from ingest.completeness import rejects
 from ingest.models import Batch, Dag, Feed, Gap, HealthEvent, Reject, Request, RequestHalf
 from ingest.records import Reject as Refusal
 from tests import world

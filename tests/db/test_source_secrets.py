@@ -13,8 +13,9 @@ from django.db import connection
 
 from airf5 import keyring
 from airf5.accounts.models import UserAction
-from ingest import actions, airflow_feed, source_secrets
+from ingest import actions, airflow_feed
 from ingest.models import Feed, SourceSecret
+from ingest.setup import source_secrets
 from ingest.sources.http import SourceRefused
 
 WORD = "correct horse battery staple"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest import usual
-from ingest.intervals import Lack, Span, is_thin, ledger, merged, share, without
+from ingest.completeness import usual
+from ingest.completeness.intervals import Lack, Span, is_thin, ledger, merged, share, without
 from ingest.sources import receiver_report
 from ingest.sources.receiver_report import Report, Status
 

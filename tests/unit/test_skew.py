@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from ingest.completeness.skew import NONE, Measured, Skew, combined, of_pairs, of_receipt
 from ingest.correlate import loose
 from ingest.records import Link, Outcome, TaskLog
 from ingest.rules.facts import Request
-from ingest.skew import NONE, Measured, Skew, combined, of_pairs, of_receipt
 
 T = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

@@ -14,9 +14,10 @@ from django.test import Client
 from django.utils import timezone
 
 from airf5.accounts.models import UserAction
-from ingest import actions, checks, source_secrets, source_setup
+from ingest import actions
 from ingest.models import Airflow, Check, Device, Feed, SourceSecret
 from ingest.pages import views
+from ingest.setup import checks, source_secrets, source_setup
 from tests.web.test_pages import HOSTILE, Markup
 
 WORD = "correct horse battery"

@@ -10,9 +10,10 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from ingest import checks, doctor
+from ingest import doctor
 from ingest.doctor import loop_back
 from ingest.doctor.findings import FAIL, Finding
+from ingest.setup import checks
 
 SIGNS = {"ok": "ok  ", "warn": "WARN", "fail": "FAIL"}
 

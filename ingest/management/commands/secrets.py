@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from airf5 import keyring
-from ingest import source_secrets
 from ingest.models import SourceSecret
+from ingest.setup import source_secrets
 from ingest.sources.http import SourceRefused
 
 

@@ -10,8 +10,8 @@ import yaml
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from ingest import source_file, source_setup
-from ingest.source_secrets import SEALED
+from ingest.setup import source_file, source_setup
+from ingest.setup.source_secrets import SEALED
 
 
 class Command(BaseCommand):

@@ -16,9 +16,9 @@ from django.db import OperationalError
 from django.test import Client, RequestFactory
 
 from airf5.accounts.models import UserAction
-from ingest import source_file
 from ingest.models import Feed, PushBatch, PushToken, Request
 from ingest.push import tokens, view
+from ingest.setup import source_file
 from tests.pushing import a_request, configure, push, read
 
 

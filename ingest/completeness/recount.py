@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 
 from airf5.sql import load
-from ingest import airflow_feed, leases, ledger
-from ingest.intervals import Span
+from ingest import airflow_feed, leases
+from ingest.completeness import ledger
+from ingest.completeness.intervals import Span
 from ingest.models import (
     CounterSample,
     Device,

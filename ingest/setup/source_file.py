@@ -19,12 +19,13 @@ from typing import Any
 import yaml
 from django.db import transaction
 
-from ingest import actions, source_fields, templates
+from ingest import actions
 from ingest.models import Feed
 from ingest.parsers.times import zone
 from ingest.push import spool as push_spool
 from ingest.receive import folder_of
-from ingest.source_fields import LONGEST_NAME, Field
+from ingest.setup import source_fields, templates
+from ingest.setup.source_fields import LONGEST_NAME, Field
 from ingest.sources.http import redact
 
 ACTOR = "sources file"

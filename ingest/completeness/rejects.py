@@ -18,7 +18,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from airf5.failpoints import failpoint, planted
-from ingest import leases, ledger, pipeline
+from ingest import leases, pipeline
+from ingest.completeness import ledger
 from ingest.models import Batch, Feed, Reject
 from ingest.parsers.f5_header import split_spool
 from ingest.records import TORN

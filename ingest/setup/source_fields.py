@@ -13,8 +13,8 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
-from ingest import templates
 from ingest.parsers.times import zone
+from ingest.setup import templates
 
 LONGEST_NAME = 100
 LONGEST_TEXT = 1_000

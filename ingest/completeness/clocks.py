@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from django.db import connection
 
 from airf5.sql import load
-from ingest import skew
+from ingest.completeness import skew
+from ingest.completeness.skew import Measured, Skew
 from ingest.models import Airflow, Device, Feed, SkewSample
-from ingest.skew import Measured, Skew
 
 WINDOW = timedelta(minutes=10)  # the soonest received line of so long a time is one measurement
 RECENT = timedelta(hours=6)

@@ -22,7 +22,7 @@ from ingest import doctor
 from ingest.doctor import loop_back
 from ingest.doctor.findings import FAIL, Finding
 from ingest.models import Airflow, Check, Device, Feed
-from ingest.source_fields import address as check_address
+from ingest.setup.source_fields import address as check_address
 
 VERBS = {
     Check.Kind.PROBE: "test_connection",

@@ -17,12 +17,13 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from ingest import actions, source_secrets
+from ingest import actions
 from ingest.models import Airflow, Device, Feed
 from ingest.receive import folder_of
-from ingest.source_fields import Field
-from ingest.source_file import KINDS, Source, SourcesError, sources_of
-from ingest.source_secrets import SEALED
+from ingest.setup import source_secrets
+from ingest.setup.source_fields import Field
+from ingest.setup.source_file import KINDS, Source, SourcesError, sources_of
+from ingest.setup.source_secrets import SEALED
 
 KEPT = "env:AIRF5_SOURCE_KEPT"  # stands for a sealed secret while an entry is checked
 ASKED_AGAIN = "The address changes: give {} again, so that it is not sent to a stranger."

@@ -13,8 +13,9 @@ from django.db import connection
 from django.db.models import Count, F, Q, Sum
 
 from airf5.sql import load
-from ingest import partitions, usual
-from ingest.intervals import Span, without
+from ingest import partitions
+from ingest.completeness import usual
+from ingest.completeness.intervals import Span, without
 from ingest.models import Airflow, Batch, Feed, FeedHour, Gap, Recount, Try
 from ingest.parsers import times
 from ingest.sources import receiver_report
