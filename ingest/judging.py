@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.expressions import RawSQL
 
 from airf5 import sql
 from airf5.failpoints import failpoint
@@ -27,6 +28,7 @@ SETTLED = timedelta(seconds=5)  # lines of one device reach us out of order by l
 MONITOR_WAIT = timedelta(seconds=22)  # a monitor may say why as late as this
 ENDED = ("success", "failed")
 LOCK = 0x41495246  # advisory lock space of judging
+VERSION = RawSQL("ingest_try.xmin::text::bigint", ())  # any change of the row gives it another one
 
 
 def judge_pending(now: datetime, limit: int = BATCH) -> int:
@@ -55,7 +57,7 @@ def _judge_airflow(airflow: Airflow, now: datetime, limit: int) -> int:
     # Provisional ones come last, so that they never keep new ones waiting
     order = (F("verdict__judged_at").asc(nulls_first=True), "end_at", "pk")
     waiting = Try.objects.filter(airflow=airflow, judge=True, end_at__isnull=False).select_related("verdict", "log")
-    found = list(waiting.order_by(*order)[:limit])
+    found = list(waiting.annotate(version=VERSION).order_by(*order)[:limit])
     tries = [t for t in found if t.state in ENDED and t.try_number >= 1]
     done = {t.pk for t in found} - {t.pk for t in tries}
     if tries:
@@ -66,13 +68,22 @@ def _judge_airflow(airflow: Airflow, now: datetime, limit: int) -> int:
         if answered := [t.pk for t in others if hasattr(t, "verdict")]:
             Verdict.objects.filter(try_row__in=answered).delete()
         done |= {t.pk for t in others} | (_judge(airflow, judged, slow, medians, now) if judged else set())
-    if done:
-        Try.objects.filter(pk__in=sorted(done)).update(judge=False)
+    _mark(found, done)
     return len(found)
 
 
+def _mark(found: Sequence[Any], done: set[int]) -> None:
+    """Take the mark from what is finally judged, but for tries that somebody changed since they were read."""
+    parameters = {
+        "tries": [t.pk for t in found], "versions": [t.version for t in found],
+        "own": [t.own_s for t in found], "final": [t.pk in done for t in found],
+    }  # fmt: skip
+    if found:
+        load.rows("judged", **parameters)
+
+
 def _slow(tries: Sequence[Try]) -> tuple[dict[int, bool], dict[int, tuple[int, float | None]]]:
-    """Own times written; which tries succeeded slowly; (samples, median) of their tasks."""
+    """Own times set; which tries succeeded slowly; (samples, median) of their tasks."""
     ids = [t.pk for t in tries]
     lo = min(min(filter(None, (t.queued_at, t.start_at, t.end_at))) for t in tries)
     hi = max(t.end_at for t in tries if t.end_at) + timedelta(seconds=1)

@@ -1,23 +1,18 @@
--- Own time of tries: from their first /run call (else from queued, else from start) to their end, written to the try; and
--- the median own time of each task's successful tries that ended in the 30 days before, the try itself left out.
+-- Own time of tries: from their first /run call (else from queued, else from start) to their end; and the median own time
+-- of each task's successful tries that ended in the 30 days before, the try itself left out. Writes nothing.
 -- Returns try id, own time, number of those tries, their median. Parameters: try ids, from, to.
 -- Needs the partial index on request (try_key_id) and that on try (airflow, dag, task, end).
 WITH own AS (
-    UPDATE ingest_try y
-    SET own_s = extract(epoch FROM y.end_at - coalesce(f.first_run, y.queued_at, y.start_at))
-    FROM (
-        SELECT x.id, min(r.ts) AS first_run
-        FROM ingest_try x
-        LEFT JOIN ingest_trykey k ON k.try_row_id = x.id
-        LEFT JOIN (
-            ingest_request r
-            JOIN ingest_path t ON t.id = r.path_id AND t.template LIKE '%%/execution/task-instances/{uuid}/run'
-        ) ON r.try_key_id = k.id AND r.ts >= %(from)s AND r.ts < %(to)s
-        WHERE x.id = ANY(%(tries)s) AND x.end_at IS NOT NULL
-        GROUP BY x.id
-    ) f
-    WHERE y.id = f.id
-    RETURNING y.id, y.airflow_id, y.dag_id, y.task_id, y.end_at, y.own_s
+    SELECT x.id, x.airflow_id, x.dag_id, x.task_id, x.end_at,
+           CAST(extract(epoch FROM x.end_at - coalesce(min(r.ts), x.queued_at, x.start_at)) AS double precision) AS own_s
+    FROM ingest_try x
+    LEFT JOIN ingest_trykey k ON k.try_row_id = x.id
+    LEFT JOIN (
+        ingest_request r
+        JOIN ingest_path t ON t.id = r.path_id AND t.template LIKE '%%/execution/task-instances/{uuid}/run'
+    ) ON r.try_key_id = k.id AND r.ts >= %(from)s AND r.ts < %(to)s
+    WHERE x.id = ANY(%(tries)s) AND x.end_at IS NOT NULL
+    GROUP BY x.id
 ), samples AS (
     SELECT y.id, CASE WHEN mine.id IS NULL THEN o.own_s ELSE mine.own_s END AS own_s
     FROM own y

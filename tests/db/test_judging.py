@@ -11,6 +11,8 @@ from django.db import connection
 from bench.judging import RoundTrips, fill
 from ingest import judging
 from ingest.models import Evidence, Try, Verdict
+from ingest.rules.facts import Facts, Finding
+from tests import world
 
 MOST = 25
 
@@ -62,3 +64,21 @@ def test_a_batch_of_500_asks_the_server_25_times_and_its_size_changes_no_answer(
     while judging.judge_pending(_storms, limit=130):
         pass
     assert answers() == whole
+
+
+def test_what_changes_while_it_is_judged_is_judged_again(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
+    kept, changed = (world.a_try(state="failed", judge=True, run_id=run) for run in ("kept", "changed"))
+    judge = judging.judge
+
+    def meanwhile(facts: Facts) -> Finding:
+        if facts.attempt.try_id == changed.pk:
+            Try.objects.filter(pk=changed.pk).update(judge=True)  # as a feed does that brings something of it
+        return judge(facts)
+
+    monkeypatch.setattr(judging, "judge", meanwhile)
+    world.a_feed("prod", "airflow_api", airflow=kept.airflow, state="closed")
+    judging.judge_pending(kept.end_at)
+    assert set(Try.objects.filter(judge=True)) == {changed}
+    monkeypatch.undo()
+    judging.judge_pending(kept.end_at)
+    assert not Try.objects.filter(judge=True).exists()
