@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.expressions import RawSQL
 
 from airf5 import sql
@@ -56,20 +56,70 @@ def _locked(airflow: Airflow) -> bool:
 def _judge_airflow(airflow: Airflow, now: datetime, limit: int) -> int:
     # Provisional ones come last, so that they never keep new ones waiting
     order = (F("verdict__judged_at").asc(nulls_first=True), "end_at", "pk")
-    waiting = Try.objects.filter(airflow=airflow, judge=True, end_at__isnull=False).select_related("verdict", "log")
-    found = list(waiting.annotate(version=VERSION).order_by(*order)[:limit])
-    tries = [t for t in found if t.state in ENDED and t.try_number >= 1]
-    done = {t.pk for t in found} - {t.pk for t in tries}
-    if tries:
-        slow, medians = _slow(tries)
-        judged = [t for t in tries if slow.get(t.pk) or (t.state == "failed" and (t.queued_at or t.start_at))]
-        mine = {t.pk for t in judged}
-        others = [t for t in tries if t.pk not in mine]
-        if answered := [t.pk for t in others if hasattr(t, "verdict")]:
-            Verdict.objects.filter(try_row__in=answered).delete()
-        done |= {t.pk for t in others} | (_judge(airflow, judged, slow, medians, now) if judged else set())
-    _mark(found, done)
+    waiting = readable(Try.objects.filter(airflow=airflow, judge=True, end_at__isnull=False))
+    found = list(waiting.order_by(*order)[:limit])
+    _settle(airflow, found, now)
     return len(found)
+
+
+def judge_again(airflow: Airflow, ids: Sequence[int], now: datetime) -> Answers:
+    """Judge these tries with the rules of today, whatever they wait for, and save what came of it."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK, airflow.pk))
+        found = list(readable(Try.objects.filter(airflow=airflow, pk__in=ids, end_at__isnull=False)).order_by("pk"))
+        return _settle(airflow, found, now)
+
+
+def readable(tries: QuerySet[Try]) -> QuerySet[Any]:
+    """With what judging needs of each: its verdict, its log and the version of its row."""
+    return tries.select_related("verdict", "log").annotate(version=VERSION)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answers:
+    """What the rules say of some tries; nothing of it is saved."""
+
+    verdicts: list[Verdict]
+    proofs: dict[int, Sequence[Any]]  # by try
+    without: list[Try]  # read as ended, and neither failed nor slow: no verdict is due
+    world: World | None = None
+
+
+def answers(airflow: Airflow, found: Sequence[Try], now: datetime) -> Answers:
+    """What the rules say now of tries of one Airflow that were read by `readable`; writes nothing."""
+    tries = [t for t in found if t.state in ENDED and t.try_number >= 1]
+    if not tries:
+        return Answers([], {}, [])
+    slow, medians = _slow(tries)
+    judged = [t for t in tries if slow.get(t.pk) or (t.state == "failed" and (t.queued_at or t.start_at))]
+    mine = {t.pk for t in judged}
+    without = [t for t in tries if t.pk not in mine]
+    return _answers(airflow, judged, without, slow, medians, now) if judged else Answers([], {}, without)
+
+
+def _settle(airflow: Airflow, found: Sequence[Any], now: datetime) -> Answers:
+    """Judge and save; the mark stays on what is not final."""
+    said = answers(airflow, found, now)
+    old = {t.pk: t.verdict for t in found if hasattr(t, "verdict")}
+    _drop([t for t in said.without if t.pk in old], now)
+    if said.world is not None:
+        _save(said.verdicts, old, said.proofs, now, said.world)
+        failpoint("judge.saved")
+    waits = {v.try_row_id for v in said.verdicts if v.status != Verdict.Status.FINAL}
+    _mark(found, {t.pk for t in found} - waits)
+    return said
+
+
+def _drop(tries: Sequence[Try], now: datetime) -> None:
+    """No verdict is due any more: what was said is kept as history."""
+    if not tries:
+        return
+    why = "no verdict is due any more: the try neither failed nor was slow"
+    VerdictHistory.objects.bulk_create(
+        VerdictHistory(try_row=t, replaced_at=now, answer=_answer(t.verdict), why=why) for t in tries
+    )
+    Verdict.objects.filter(try_row__in=[t.pk for t in tries]).delete()
 
 
 def _mark(found: Sequence[Any], done: set[int]) -> None:
@@ -99,14 +149,14 @@ def _slow(tries: Sequence[Try]) -> tuple[dict[int, bool], dict[int, tuple[int, f
     return slow, medians
 
 
-def _judge(
+def _answers(
     airflow: Airflow,
     tries: Sequence[Try],
+    without: list[Try],
     slow: dict[int, bool],
     medians: dict[int, tuple[int, float | None]],
     now: datetime,
-) -> set[int]:
-    """Judge these and save the answers; the tries whose verdict is final."""
+) -> Answers:
     world = world_of(airflow, min(span(t)[0] for t in tries))
     found = facts_of(airflow, world, tries, slow, medians)
     marks = Watermarks(world)
@@ -116,10 +166,7 @@ def _judge(
         waiting = marks.waiting_for(t, bool(bad.own_bad(facts) or facts.candidates))
         rows.append(_verdict(t, facts, finding, waiting, now, world))
         proofs[t.pk] = finding.proofs
-    old = {t.pk: t.verdict for t in tries if hasattr(t, "verdict")}
-    _save(rows, old, proofs, now, world)
-    failpoint("judge.saved")
-    return {v.try_row_id for v in rows if v.status == Verdict.Status.FINAL}
+    return Answers(rows, proofs, without, world)
 
 
 class Watermarks:
