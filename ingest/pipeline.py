@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from airf5.failpoints import failpoint, planted
-from ingest import airflow_feed, icontrol_feed, incidents, judging, leases, partitions, snapshot_feed, spool_files
+from ingest import airflow_feed, icontrol_feed, incidents, judging, leases, partitions, retention, snapshot_feed, spool_files
 from ingest.completeness import clocks, ledger, recount
 from ingest.models import Airflow, Batch, Feed, Slot
 from ingest.setup import templates
@@ -231,5 +231,6 @@ def housekeep(now: datetime) -> None:
     ledger.expire(now)
     telemetry.forget(now)
     spool_files.expire(now)
+    retention.expire(now)
     Batch.objects.filter(at__lt=now - KEEP_BATCHES, feed__capture="").delete()
     Slot.objects.filter(start__lt=now - KEEP_SLOTS).delete()

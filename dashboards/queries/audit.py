@@ -30,6 +30,7 @@ class Population:
     gaps: tuple[GapRow, ...]
     rejected: int  # audit lines in the window that could not be read
     hidden: int  # events of tasks' lives that were left out
+    expired_to: datetime | None  # what is older, and asked for, was removed because its time was over
     sentence: str
 
 
@@ -53,8 +54,16 @@ def population(asked: Filter, scope: Scope) -> Population:
     missing = gaps(asked.start, asked.end, kinds=("airflow_api", "airflow_db", "airflow_capture", "f5_audit"))
     batches = models.Batch.objects.filter(feed__kind="f5_audit", at__gte=asked.start, at__lt=asked.end)
     rejected = batches.aggregate(n=Sum("rejected"))["n"] or 0
-    said = _sentence(asked, total, found, missing, rejected, hidden)
-    return Population(total, found, asked.start, asked.end, missing, rejected, hidden, said)
+    expired = models.Expiry.objects.filter(kind=models.Expiry.Kind.ACTIONS, upto__gte=asked.start).first()
+    said = _sentence(asked, total, found, missing, rejected, hidden) + _expired(expired)
+    upto = expired.upto if expired else None
+    return Population(total, found, asked.start, asked.end, missing, rejected, hidden, upto, said)
+
+
+def _expired(known: models.Expiry | None) -> str:
+    if known is None:
+        return ""
+    return f" Older ones, up to {known.upto:%Y-%m-%d %H:%M:%S} UTC, expired by retention on {known.at:%Y-%m-%d}."
 
 
 @reading()

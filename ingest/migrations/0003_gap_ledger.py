@@ -19,6 +19,31 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Expiry",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("actions", "user actions"),
+                            ("incidents", "incidents"),
+                            ("tries", "tries"),
+                            ("runs", "DAG runs"),
+                            ("health_events", "health events"),
+                            ("messages", "other messages of F5"),
+                            ("rejects", "unreadable lines"),
+                        ],
+                        max_length=20,
+                        unique=True,
+                    ),
+                ),
+                ("upto", models.DateTimeField(help_text="the time of the youngest row that was removed")),
+                ("at", models.DateTimeField(help_text="when rows were removed last")),
+                ("rows", models.BigIntegerField(default=0, help_text="how many were removed in all")),
+            ],
+        ),
+        migrations.CreateModel(
             name="FeedHour",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),

@@ -20,14 +20,14 @@ from .f5 import (
     RequestMinute,
 )
 from .feeds import Batch, Feed, Reject, Slot, SpoolFile, request_feeds
-from .ledger import CounterSample, FeedHour, Gap, Recount, SkewSample
+from .ledger import CounterSample, Expiry, FeedHour, Gap, Recount, SkewSample
 from .push import PolledState, PushBatch, PushToken
 from .setup import Check, SourceSecret
 from .verdicts import Evidence, Incident, IncidentNote, Verdict, VerdictHistory
 
 __all__ = [
     "Agent", "Airflow", "AirflowPool", "Batch", "Certificate", "Check", "Client", "Connection", "CounterSample",
-    "Dag", "DagRun", "Device", "DeviceGroup", "DeviceUser", "Endpoint", "Evidence", "F5Message", "F5Pool", "Feed",
+    "Dag", "DagRun", "Device", "DeviceGroup", "DeviceUser", "Endpoint", "Evidence", "Expiry", "F5Message", "F5Pool", "Feed",
     "FeedHour", "Gap", "HealthEvent", "Incident", "IncidentNote", "Job", "Member", "Monitor", "Path", "PolledState",
     "PushBatch", "PushToken", "Recount", "Reject", "Request", "RequestDetail", "RequestHalf", "RequestHour",
     "RequestLogProfile", "RequestMinute", "RoutingPolicy", "SkewSample", "Slot", "SourceSecret", "SpoolFile",

@@ -128,3 +128,24 @@ class SkewSample(models.Model):
 
     def __str__(self) -> str:
         return f"{self.offset_ms:+.0f} ms ± {self.uncertainty_ms:.0f} ms"
+
+
+class Expiry(models.Model):
+    """How far one class of rows was removed because its time was over; what was still needed then is there."""
+
+    class Kind(models.TextChoices):
+        ACTIONS = "actions", "user actions"
+        INCIDENTS = "incidents", "incidents"
+        TRIES = "tries", "tries"
+        RUNS = "runs", "DAG runs"
+        HEALTH = "health_events", "health events"
+        MESSAGES = "messages", "other messages of F5"
+        REJECTS = "rejects", "unreadable lines"
+
+    kind = models.CharField(max_length=20, choices=Kind, unique=True)
+    upto = models.DateTimeField(help_text="the time of the youngest row that was removed")
+    at = models.DateTimeField(help_text="when rows were removed last")
+    rows = models.BigIntegerField(default=0, help_text="how many were removed in all")
+
+    def __str__(self) -> str:
+        return f"{self.kind} up to {self.upto:%Y-%m-%d}"
