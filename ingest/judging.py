@@ -16,7 +16,7 @@ from airf5 import sql
 from airf5.failpoints import failpoint
 from ingest import rawlines
 from ingest.correlate import World, facts_of, load, span, world_of
-from ingest.models import Airflow, Feed, Gap, Try, Verdict, VerdictHistory
+from ingest.models import Airflow, Evidence, Feed, Gap, Try, Verdict, VerdictHistory
 from ingest.records import Link
 from ingest.rules import RULES_VERSION, bad, judge
 from ingest.rules.causes import CAUSES
@@ -113,13 +113,9 @@ def _settle(airflow: Airflow, found: Sequence[Any], now: datetime) -> Answers:
 
 def _drop(tries: Sequence[Try], now: datetime) -> None:
     """No verdict is due any more: what was said is kept as history."""
-    if not tries:
-        return
-    why = "no verdict is due any more: the try neither failed nor was slow"
-    VerdictHistory.objects.bulk_create(
-        VerdictHistory(try_row=t, replaced_at=now, answer=_answer(t.verdict), why=why) for t in tries
-    )
-    Verdict.objects.filter(try_row__in=[t.pk for t in tries]).delete()
+    if tries:
+        _keep([(t.verdict, VerdictHistory.NOT_DUE) for t in tries], now)
+        Verdict.objects.filter(try_row__in=[t.pk for t in tries]).delete()
 
 
 def _mark(found: Sequence[Any], done: set[int]) -> None:
@@ -198,8 +194,8 @@ class Watermarks:
 
 
 def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: datetime, world: World) -> Verdict:
-    request = finding.request
-    endpoint_id = request.endpoint_id if request else None
+    request, place = finding.request, finding.place
+    endpoint_id = request.endpoint_id if request else (place.endpoint_id if place else None)
     return Verdict(
         try_row_id=t.pk,
         status=Verdict.Status.PROVISIONAL if waiting else Verdict.Status.FINAL,
@@ -217,7 +213,7 @@ def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: da
         **_places(world, endpoint_id, finding),
         links=_links(facts, finding),
         candidates=finding.candidates,
-        bad_at=request.at if request else None,
+        bad_at=request.at if request else (facts.attempt.over_at if place else None),
         absorbed=len(bad.absorbed(facts)),
         requests=len(facts.requests),
         split=_split(t, facts),
@@ -230,9 +226,10 @@ def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: da
 def _places(world: World, endpoint_id: int | None, finding: Finding) -> dict[str, int | None]:
     """The columns of a verdict that point at the F5 pool and the member that the finding names."""
     pool = member = None
-    if endpoint_id in world.endpoints and finding.request is not None:
-        pool = world.pools.get((world.endpoints[endpoint_id].group_id, finding.request.f5_pool))
-        name = finding.component if finding.component_kind == "member" else finding.request.member
+    where = finding.request or finding.place
+    if endpoint_id in world.endpoints and where is not None:
+        pool = world.pools.get((world.endpoints[endpoint_id].group_id, where.f5_pool))
+        name = finding.component if finding.component_kind == "member" else getattr(where, "member", "")
         member = world.members.get((pool, name)) if pool else None
     return {"f5_pool_id": pool, "member_id": member}
 
@@ -285,6 +282,7 @@ ANSWER = (
     "confidence", "endpoint_id", "f5_pool_id", "member_id", "links", "candidates", "bad_at", "absorbed",
     "requests", "split", "rule", "rule_version",
 )  # fmt: skip
+EVIDENCE = ("feed", "kind", "line_id", "at", "link", "says", "raw")
 
 
 def _save(
@@ -292,16 +290,26 @@ def _save(
 ) -> None:
     """New answers in, replaced ones kept; an answer that did not change is left alone but for its time."""
     changed = [r for r in rows if r.try_row_id not in old or _differs(old[r.try_row_id], r)]
-    VerdictHistory.objects.bulk_create(
-        VerdictHistory(
-            try_row_id=r.try_row_id, replaced_at=now, answer=_answer(old[r.try_row_id]), why=_why(old[r.try_row_id], r)
-        )
-        for r in changed
-        if r.try_row_id in old and _matters(old[r.try_row_id], r)
-    )
+    replaced = [(old[r.try_row_id], r) for r in changed if r.try_row_id in old]
+    _keep([(was, _why(was, r)) for was, r in replaced if _matters(was, r)], now)
     names = ("try_row_id", *ANSWER, "judged_at")
     ids = _write("save_verdicts", [{name: getattr(r, name) for name in names} for r in rows], names)
     _save_evidence({r.try_row_id: ids[r.try_row_id] for r in changed}, proofs, world)
+
+
+def _keep(replaced: Sequence[tuple[Verdict, str]], now: datetime) -> None:
+    """Answers that go, with the rows they rested on and why they go."""
+    if not replaced:
+        return
+    rows: dict[int, list[dict[str, Any]]] = {was.pk: [] for was, _ in replaced}
+    for row in (
+        Evidence.objects.filter(verdict__in=rows).order_by("verdict", "position").values("verdict_id", *EVIDENCE)
+    ):
+        rows[row.pop("verdict_id")].append({**row, "at": row["at"] and row["at"].isoformat()})
+    VerdictHistory.objects.bulk_create(
+        VerdictHistory(try_row_id=was.try_row_id, replaced_at=now, answer=_answer(was), evidence=rows[was.pk], why=why)
+        for was, why in replaced
+    )
 
 
 def _write(name: str, rows: list[dict[str, Any]], names: Sequence[str]) -> dict[int, int]:

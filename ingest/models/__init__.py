@@ -22,6 +22,7 @@ from .f5 import (
 from .feeds import Batch, Feed, Reject, Slot, SpoolFile, request_feeds
 from .ledger import CounterSample, Expiry, FeedHour, Gap, Recount, SkewSample
 from .push import PolledState, PushBatch, PushToken
+from .review import Review
 from .setup import Check, SourceSecret
 from .verdicts import Evidence, Incident, IncidentNote, Verdict, VerdictHistory
 
@@ -30,6 +31,6 @@ __all__ = [
     "Dag", "DagRun", "Device", "DeviceGroup", "DeviceUser", "Endpoint", "Evidence", "Expiry", "F5Message", "F5Pool", "Feed",
     "FeedHour", "Gap", "HealthEvent", "Incident", "IncidentNote", "Job", "Member", "Monitor", "Path", "PolledState",
     "PushBatch", "PushToken", "Recount", "Reject", "Request", "RequestDetail", "RequestHalf", "RequestHour",
-    "RequestLogProfile", "RequestMinute", "RoutingPolicy", "SkewSample", "Slot", "SourceSecret", "SpoolFile",
+    "RequestLogProfile", "RequestMinute", "Review", "RoutingPolicy", "SkewSample", "Slot", "SourceSecret", "SpoolFile",
     "TaskLog", "Trace", "Try", "TryKey", "Verdict", "VerdictHistory", "request_feeds",
 ]  # fmt: skip

@@ -114,7 +114,12 @@ class VerdictHistory(models.Model):
     try_row = models.ForeignKey(Try, on_delete=models.CASCADE, related_name="verdict_history")
     replaced_at = models.DateTimeField()
     answer = models.JSONField()
+    evidence = models.JSONField(
+        default=list, help_text="the rows it rested on: feed, kind, line_id, at, link, says, raw, in their order"
+    )
     why = models.CharField(max_length=300)
+
+    NOT_DUE = "no verdict is due any more: the try neither failed nor was slow"
 
     class Meta:
         ordering = ("replaced_at",)
