@@ -1,7 +1,7 @@
 """The tables, by subject: feeds (where bytes come from), airflow, f5, verdicts."""
 
-from .airflow import Airflow, AirflowPool, Connection, Dag, DagRun, Job, TaskLog, Trace, Try, TryKey
-from .device import Certificate, DeviceUser, Monitor, RequestLogProfile, RoutingPolicy
+from .airflow import Airflow, AirflowPool, Connection, Dag, DagRun, DagVersion, Job, TaskLog, Trace, Try, TryKey
+from .device import Certificate, DeviceUser, Listing, Monitor, RequestLogProfile, RoutingPolicy
 from .f5 import (
     Agent,
     Client,
@@ -28,8 +28,8 @@ from .verdicts import Evidence, Incident, IncidentNote, Verdict, VerdictHistory
 
 __all__ = [
     "Agent", "Airflow", "AirflowPool", "Batch", "Certificate", "Check", "Client", "Connection", "CounterSample",
-    "Dag", "DagRun", "Device", "DeviceGroup", "DeviceUser", "Endpoint", "Evidence", "Expiry", "F5Message", "F5Pool", "Feed",
-    "FeedHour", "Gap", "HealthEvent", "Incident", "IncidentNote", "Job", "Member", "Monitor", "Path", "PolledState",
+    "Dag", "DagRun", "DagVersion", "Device", "DeviceGroup", "DeviceUser", "Endpoint", "Evidence", "Expiry", "F5Message", "F5Pool", "Feed",
+    "FeedHour", "Gap", "HealthEvent", "Incident", "IncidentNote", "Job", "Listing", "Member", "Monitor", "Path", "PolledState",
     "PushBatch", "PushToken", "Recount", "Reject", "Request", "RequestDetail", "RequestHalf", "RequestHour",
     "RequestLogProfile", "RequestMinute", "Review", "RoutingPolicy", "SkewSample", "Slot", "SourceSecret", "SpoolFile",
     "TaskLog", "Trace", "Try", "TryKey", "Verdict", "VerdictHistory", "request_feeds",

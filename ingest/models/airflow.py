@@ -106,6 +106,27 @@ class DagRun(models.Model):
         return f"{self.dag_id} {self.run_id}"
 
 
+class DagVersion(models.Model):
+    """One version of a DAG as Airflow 3 serialized it: made when a deployment changed its code. Airflow 2 has none."""
+
+    airflow = models.ForeignKey(Airflow, on_delete=models.CASCADE, related_name="dag_versions")
+    dag_id = models.CharField(max_length=250)
+    number = models.IntegerField()
+    at = models.DateTimeField(help_text="when Airflow made it")
+    bundle = models.CharField(max_length=250, blank=True, default="")
+    bundle_version = models.CharField(
+        max_length=250, blank=True, default="", help_text="a commit, where the bundle has them"
+    )
+    raw = models.TextField(blank=True, default="", help_text="as Airflow told it")
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("airflow", "dag_id", "number"), name="dag_version_once"),)
+        indexes = (models.Index(fields=("at",)),)
+
+    def __str__(self) -> str:
+        return f"{self.dag_id} version {self.number}"
+
+
 class Try(models.Model):
     """One attempt of one task instance. Merged from observations; a fact of an ended try never goes back."""
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 
 from .airflow import Try
 from .f5 import Endpoint, F5Pool, Member
+
+
+BLAMES = Q(culprit__in=("route", "service"))  # such a verdict belongs to an incident
 
 
 class Incident(models.Model):
@@ -20,17 +25,40 @@ class Incident(models.Model):
     endpoint = models.ForeignKey(Endpoint, null=True, on_delete=models.SET_NULL, related_name="incidents")
     f5_pool = models.ForeignKey(F5Pool, null=True, on_delete=models.SET_NULL, related_name="incidents")
     members = models.JSONField(default=list, blank=True, help_text="names of the members at fault")
-    start = models.DateTimeField()
+    start = models.DateTimeField(help_text="the onset, dated from the data: the component's first bad request")
     end = models.DateTimeField(null=True, help_text="null while it is open")
     last_evidence_at = models.DateTimeField()
     tries = models.IntegerField(default=0)
     merged_into = models.ForeignKey("self", null=True, on_delete=models.SET_NULL, related_name="merged")
+    parent = models.ForeignKey(
+        "self", null=True, on_delete=models.SET_NULL, related_name="children",
+        help_text="what hit the whole device, of which this is one part",
+    )  # fmt: skip
+    health_events = ArrayField(
+        models.BigIntegerField(), default=list, blank=True, help_text="ids of the health events that began it"
+    )
+    first_hit_at = models.DateTimeField(null=True, help_text="first deciding request of a try; null: no try was hit")
+    noticed_at = models.DateTimeField(null=True, help_text="when a monitor said so; null: none did")
+    opened_at = models.DateTimeField(null=True, help_text="when it was written here first")
+    onset = models.JSONField(
+        default=dict, blank=True, help_text="the row it is dated by, and [bad, all] requests before and since"
+    )
+    ending = models.JSONField(default=dict, blank=True, help_text="the row that ended it: kind, at, says, line_id, raw")
+    reach = models.JSONField(
+        default=dict, blank=True, help_text="dags, airflow_pools, runs hit and in flight, others' requests, endpoints"
+    )
+    messages = models.IntegerField(default=0, help_text="that Airflow and F5 would have sent of it")
+    withdrawn_at = models.DateTimeField(null=True, help_text="when all it rested on was judged otherwise")
     acknowledged_by = models.CharField(max_length=150, blank=True, default="")
     acknowledged_at = models.DateTimeField(null=True)
     capture = models.CharField(max_length=100, blank=True, default="")
 
     class Meta:
-        indexes = (models.Index(fields=("fingerprint", "-start")), models.Index(fields=("-start",)))
+        indexes = (
+            models.Index(fields=("fingerprint", "-start")),
+            models.Index(fields=("-start",)),
+            models.Index(fields=("capture", "end"), name="incident_end"),
+        )
 
     def __str__(self) -> str:
         return f"{self.cause} {self.component}"
@@ -82,7 +110,13 @@ class Verdict(models.Model):
     incident = models.ForeignKey(Incident, null=True, on_delete=models.SET_NULL, related_name="verdicts")
 
     class Meta:
-        indexes = (models.Index(fields=("culprit", "cause")), models.Index(fields=("endpoint",)))
+        indexes = (
+            models.Index(fields=("culprit", "cause")),
+            models.Index(fields=("endpoint",)),
+            models.Index(fields=("bad_at",), name="verdict_blames_at", condition=BLAMES),
+            models.Index(fields=("judged_at",), name="verdict_blames_since", condition=BLAMES),
+            models.Index(fields=("incident",), name="verdict_strayed", condition=Q(incident__isnull=False) & ~BLAMES),
+        )
 
     def __str__(self) -> str:
         return f"{self.culprit}: {self.cause}"
