@@ -236,6 +236,7 @@ class TaskLog:
     timed_out: bool = False
     timeout_s: float | None = None  # "read timeout=8"
     connection_error: bool = False  # reset, aborted, refused, no answer
+    stage: str = ""  # where a connection ended that carried no request: resolve, proxy, tls, connect; "" where it stood
     host: str = ""  # host of the URL or pool named in the error
     port: int | None = None
     url: str = ""

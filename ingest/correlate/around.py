@@ -32,10 +32,9 @@ Place = tuple[int, datetime]  # endpoint id, start of ten seconds
 Span = tuple[datetime, datetime]
 
 
-def place_of(request: Request) -> Place:
+def slot_of(endpoint_id: int, at: datetime) -> Place:
     """Requests of one endpoint in the same ten seconds share their surroundings."""
-    second = request.at.second - request.at.second % 10
-    return request.endpoint_id, request.at.replace(second=second, microsecond=0)
+    return endpoint_id, at.replace(second=at.second - at.second % 10, microsecond=0)
 
 
 def merged(windows: Iterable[load.Window]) -> list[load.Window]:

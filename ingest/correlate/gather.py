@@ -14,12 +14,13 @@ from ingest.completeness.clocks import Clocks
 from ingest.completeness.skew import NONE, Skew
 from ingest.models import Airflow, Endpoint, Try
 from ingest.rules import bad
-from ingest.rules.facts import Attempt, Candidate, Change, Coverage, Facts, Job, Request, Route
+from ingest.rules.facts import Attempt, Candidate, Change, Coverage, Facts, Job, Request
 
-from . import around, lacks, load, loose
+from . import lacks, load, loose
+from .around import NEAR, USUAL, merged
+from .routes import Place, Routes, addresses, routes_of
 from .world import World
 
-HISTORY = timedelta(hours=6)  # how far back the state of a member is looked up
 BEFORE_RUN = timedelta(minutes=10)
 
 
@@ -67,12 +68,13 @@ def facts_of(
     batch.medians = medians
     _find_loose(batch, slow)
     first = [_facts(batch, t, slow.get(t.pk, False)) for t in tries]
-    wanted = [(f.attempt.try_id, r) for f in first for r in _focus(f) if r.endpoint_id in batch.endpoints]
-    changes, events = _actions(batch, [r.at for _, r in wanted])
-    routes = _routes(batch, wanted, changes)
+    focus = [place for f in first for place in _focus(batch, f)]
+    called = [place for f in first for place in _unreached(batch, f)]
+    changes, events = _actions(batch, [place.at for place in (*focus, *called)])
+    routes, reached = routes_of(world, (focus, called), changes)
     jobs = load.jobs(airflow.pk, batch.lo - BEFORE_RUN, batch.hi)
     gaps = _lacks(batch)
-    return [_complete(batch, f, routes.get(f.attempt.try_id, {}), events, jobs, gaps) for f in first]
+    return [_complete(batch, f, (routes, reached), events, jobs, gaps) for f in first]
 
 
 def span(try_row: Try) -> tuple[datetime, datetime]:
@@ -94,7 +96,7 @@ def _load(airflow: Airflow, world: World, tries: Sequence[Try]) -> Batch:
 def _actions(batch: Batch, times: Sequence[datetime]) -> tuple[list[Change], dict[tuple[str, str], list[Change]]]:
     """F5's changes around these times, and what Airflow logged of the batch's DAGs."""
     devices = {name for e in batch.endpoints.values() for name, _ in batch.world.devices[e.group_id]}
-    changed = (min(times) - around.USUAL, max(times) + around.NEAR) if times else None
+    changed = (min(times) - USUAL, max(times) + NEAR) if times else None
     heard = batch.lo - BEFORE_RUN, batch.hi + BEFORE_RUN
     return load.actions(devices, changed, batch.airflow.name, {t.dag_id for t in batch.tries}, heard)
 
@@ -140,7 +142,7 @@ def _find_loose(batch: Batch, slow: dict[int, bool]) -> None:
         if caller is not None:
             batch.callers[t.pk] = caller
     callers = list(batch.callers.values())
-    windows = around.merged(
+    windows = merged(
         (e, *loose.by_device((c.lo, c.hi + loose.SLACK), c.clocks.get(e, NONE))) for c in callers for e in c.endpoints
     )
     batch.match = loose.Match(callers, load.failed_requests(windows, batch.world.feed_names), users)
@@ -216,15 +218,6 @@ def _ahead(batch: Batch, t: Try, caller: loose.Caller | None) -> timedelta:
     return min((batch.clocks.between(g, t.hostname).shift for g in groups), key=abs, default=timedelta(0))
 
 
-def addresses(endpoint: Endpoint) -> frozenset[str]:
-    """Everything people write to reach this virtual server: host and host:port."""
-    out = {str(h).lower() for h in endpoint.hosts}
-    if endpoint.address:
-        out.add(endpoint.address)
-        out.add(f"{endpoint.address}:{endpoint.port}")
-    return frozenset(out)
-
-
 def lead_to(endpoints: dict[int, Endpoint], host: str, port: int | None) -> frozenset[int]:
     """The endpoints that this host and port lead to."""
     host = host.lower()
@@ -255,13 +248,14 @@ def _facts(batch: Batch, t: Try, slow: bool) -> Facts:
         t.pk, t.dag_id, t.run_id, t.task_id, t.map_index, t.try_number, str(t.ti_id) if t.ti_id else None, t.state, t.queued_at,
         t.start_at, t.end_at, t.operator, t.conn_id, t.path, t.hostname, t.airflow_pool, slow, t.own_s, median,  # type: ignore[arg-type]
         samples, siblings, _ahead(batch, t, caller),
+        frozenset(r.client for r in batch.exact.get(t.pk, ()) if r.link is records.Link.UUID),
     )  # fmt: skip
     exact = tuple(batch.exact.get(t.pk, ()))
     return Facts(attempt, batch.logs.get(t.pk), exact, found, fitting, {}, (), (), Coverage(bool(batch.endpoints)))
 
 
-def _focus(facts: Facts) -> list[Request]:
-    """The requests around which the other requests of their endpoints matter, the deciding ones last."""
+def _focus(batch: Batch, facts: Facts) -> list[Place]:
+    """The requests around which the other requests of their endpoints matter, the deciding ones last; else where it called."""
     out = [c.request for c in facts.candidates[:3]]
     if facts.attempt.slow:
         out += sorted((r for r in facts.requests if (r.seconds or 0) > 1), key=lambda r: r.seconds or 0)[-2:]
@@ -269,54 +263,17 @@ def _focus(facts: Facts) -> list[Request]:
     else:
         wrong = bad.own_bad(facts)
         out += wrong[-3:] + [r for r in wrong if bad.agrees(facts, r)][-1:]
-    return out
+    me = facts.attempt.try_id
+    return [Place(me, r.endpoint_id, r.at, r.f5_pool, r.path) for r in out if r.endpoint_id in batch.endpoints]
 
 
-def _routes(
-    batch: Batch, wanted: Sequence[tuple[int, Request]], changes: Sequence[Change]
-) -> dict[int, dict[int, Route]]:
-    """For each try, the endpoints that matter with what happened on them around its requests."""
-    if not wanted:
-        return {}
-    places = sorted({around.place_of(r) for _, r in wanted})
-    crowd, load_rows = around.Crowd(places), load.Loader(batch.world)
-    near = around.near(places, crowd, load_rows)
-    usual = around.usual(((r.endpoint_id, r.path, around.place_of(r)[1]) for _, r in wanted), crowd, load_rows)
-    lo, hi = min(r.at for _, r in wanted), max(r.at for _, r in wanted)
-    groups = {e.group_id for e in batch.endpoints.values()}
-    health = load.health(groups, lo - HISTORY, hi + around.NEAR)
-    cuts = _cuts(batch, {r.endpoint_id for _, r in wanted}, lo - around.USUAL, hi + around.USUAL)
-    out: dict[int, dict[int, Route]] = defaultdict(dict)
-    for try_id, request in wanted:
-        endpoint = batch.endpoints[request.endpoint_id]
-        device, own_errors = next(iter(batch.world.devices[endpoint.group_id]), (endpoint.group.name, False))
-        key = around.place_of(request)
-        out[try_id][endpoint.pk] = Route(
-            endpoint.pk, endpoint.name, request.f5_pool or (endpoint.f5_pool.name if endpoint.f5_pool else ""),
-            device, own_errors, tuple(batch.world.members_of.get(endpoint.f5_pool_id or 0, ())), addresses(endpoint),
-            near.get(key, ()), usual.get((request.endpoint_id, request.path, key[1]), ()),
-            tuple(e for e in health.get(endpoint.group_id, ()) if _concerns(e.f5_pool, request, e.kind)),
-            tuple(c for c in changes if _about(c, endpoint)), tuple(cuts.get(endpoint.pk, ())),
-            batch.world.choosers.get(endpoint.pk, ()),
-        )  # fmt: skip
-    return out
-
-
-def _concerns(pool: str, request: Request, kind: str) -> bool:
-    return pool == request.f5_pool or not pool or kind == "device"
-
-
-def _about(change: Change, endpoint: Endpoint) -> bool:
-    """The change's text names the virtual server or its pool."""
-    names = [endpoint.name] + ([endpoint.f5_pool.name] if endpoint.f5_pool else [])
-    return any(name in change.text or name.rsplit("/", 1)[-1] in change.text for name in names)
-
-
-def _cuts(batch: Batch, endpoints: set[int], lo: datetime, hi: datetime) -> dict[int, list[float]]:
-    out: dict[int, list[float]] = defaultdict(list)
-    for endpoint, seconds in load.rows("cuts", **{"endpoints": sorted(endpoints), "from": lo, "to": hi}):
-        out[endpoint].append(seconds)
-    return out
+def _unreached(batch: Batch, facts: Facts) -> list[Place]:
+    """Where the log says that it called, and no line of F5's log is of that call."""
+    log = facts.log
+    if log is None or not log.stage or not log.host or facts.candidates or bad.speaks_of_api(log):
+        return []
+    found = sorted(batch.lead_to(log.host, log.port))
+    return [Place(facts.attempt.try_id, endpoint, facts.attempt.over_at, "", "") for endpoint in found[:1]]
 
 
 def _lacks(batch: Batch) -> dict[int, lacks.Lacks]:
@@ -339,7 +296,7 @@ def _groups(batch: Batch, t: Try) -> frozenset[int]:
 def _complete(
     batch: Batch,
     facts: Facts,
-    routes: dict[int, Route],
+    routes: tuple[Routes, Routes],
     events: dict[tuple[str, str], list[Change]],
     jobs: tuple[Job, ...],
     gaps: dict[int, lacks.Lacks],
@@ -351,6 +308,7 @@ def _complete(
     lack = gaps.get(attempt.try_id, lacks.Lacks())
     coverage = Coverage(bool(batch.endpoints), lack.gap, known, thin=lack.thin, also=lack.also)
     return Facts(
-        attempt, log, facts.requests, facts.candidates, facts.sibling_candidates, routes,
+        attempt, log, facts.requests, facts.candidates, facts.sibling_candidates, routes[0].get(attempt.try_id, {}),
         tuple(sorted(named, key=lambda e: (e.at, e.verb))), jobs, coverage,
+        next(iter(routes[1].get(attempt.try_id, {}).values()), None),
     )  # fmt: skip

@@ -79,7 +79,7 @@ def agrees(caller: Caller, request: Request) -> bool:
     log = caller.log
     if caller.seconds is not None:
         return request.seconds is not None and request.seconds >= 0.5 * caller.seconds
-    if log is None:
+    if log is None or log.stage:  # a call that ended before it was a request left no line
         return False
     if log.http_status is not None:
         return request.status == log.http_status

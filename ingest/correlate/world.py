@@ -27,7 +27,7 @@ class World:
     devices: dict[int, list[tuple[str, bool]]]  # by device group: name, makes_own_errors
     pools: dict[tuple[int, str], int]  # (device group, name) -> id
     members: dict[tuple[int, str], int]  # (pool id, name) -> id
-    members_of: dict[int, list[str]]  # pool id -> names of its members, in order
+    members_of: dict[int, list[tuple[str, datetime | None]]]  # pool id -> its members in order, until when they were
     choosers: dict[int, tuple[Chooser, ...]]  # by virtual server: what its policies and iRules choose
     gaps: tuple[Gap, ...]  # what the feeds of this scope lack in the batch's time or still, in order of their start
 
@@ -38,6 +38,11 @@ class World:
     @property
     def member_names(self) -> dict[int | None, str]:
         return {None: ""} | {pk: name for (_, name), pk in self.members.items()}
+
+    def members_at(self, pool_id: int | None, at: datetime) -> tuple[str, ...]:
+        """The members of this pool at this time, without those that were removed before it."""
+        known = self.members_of.get(pool_id or 0, ())
+        return tuple(name for name, removed_at in known if removed_at is None or removed_at > at)
 
     def request_feeds(self) -> list[Feed]:
         """The feeds of this scope that bring requests, by name."""
@@ -121,16 +126,15 @@ def _choosers(endpoints: Collection[Endpoint]) -> dict[int, tuple[Chooser, ...]]
 
 def _pools(
     groups: set[int],
-) -> tuple[dict[tuple[int, str], int], dict[tuple[int, str], int], dict[int, list[str]]]:
+) -> tuple[dict[tuple[int, str], int], dict[tuple[int, str], int], dict[int, list[tuple[str, datetime | None]]]]:
     pools: dict[tuple[int, str], int] = {}
     members: dict[tuple[int, str], int] = {}
-    members_of: dict[int, list[str]] = defaultdict(list)
+    members_of: dict[int, list[tuple[str, datetime | None]]] = defaultdict(list)
     found = F5Pool.objects.filter(group__in=groups).order_by("pk", "members__name")
-    for group, pk, name, member, member_name in found.values_list(
-        "group_id", "pk", "name", "members__pk", "members__name"
-    ):
+    columns = ("group_id", "pk", "name", "members__pk", "members__name", "members__removed_at")
+    for group, pk, name, member, member_name, removed_at in found.values_list(*columns):
         pools[group, name] = pk
         if member is not None:
             members[pk, member_name] = member
-            members_of[pk].append(member_name)
+            members_of[pk].append((member_name, removed_at))
     return pools, members, members_of

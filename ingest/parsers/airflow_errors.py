@@ -42,6 +42,12 @@ CONNECTION_ERRORS = frozenset(
         "MaxRetryError",
         "NewConnectionError",
         "SSLError",
+        "SSLCertVerificationError",
+        "ProxyError",
+        "ClientConnectorDNSError",
+        "ClientConnectorSSLError",
+        "ClientConnectorCertificateError",
+        "ClientProxyConnectionError",
         "NameResolutionError",
         "ChunkedEncodingError",
         "IncompleteRead",
@@ -84,6 +90,17 @@ CONNECTION_LOST = re.compile(
     r"|'exception_type': '(?:ReadError|ConnectError|WriteError|RemoteProtocolError|CloseError)'",
     re.IGNORECASE,
 )
+# How far a call came that never was a request, the plainest word first: in the order of a connection's life.
+_STAGES = (
+    ("resolve", r"NameResolutionError|gaierror|Name or service not known|Temporary failure in name resolution"
+                r"|Failed to resolve|nodename nor servname|No address associated with hostname|Domain name not found"),
+    ("proxy", r"ProxyError|Cannot connect to proxy|Unable to connect to proxy|Tunnel connection failed"),
+    ("tls", r"SSLError|SSLCertVerificationError|CERTIFICATE_VERIFY_FAILED|certificate verify failed|\[SSL[:\]]"
+            r"|handshake failure|(?:SSL|TLS) handshake|certificate has expired"),
+    ("connect", r"ConnectTimeout|connect timeout=|Connection refused|ConnectionRefusedError|NewConnectionError"
+                r"|No route to host|Network is unreachable|Cannot connect to host|Connection to \S+ timed out|ConnectError"),
+)  # fmt: skip
+STAGES = tuple((name, re.compile(words, re.IGNORECASE)) for name, words in _STAGES)
 URL = re.compile(r"\b(?:for url:?|url=(?:URL\()?)\s*['\"]?(https?://[^\s'\"<>)]+)", re.IGNORECASE)
 POOL = re.compile(r"HTTPS?Connection(?:Pool)?\(host='([^']+)', port=(\d+)\)(?:: .*?with url: (\S+))?")
 CONNECT_TO = re.compile(r"Cannot connect to host ([\w.\-]+):(\d+)")
@@ -119,6 +136,12 @@ def first_status(texts: list[str]) -> int | None:
         if found := STATUS.search(words):
             return int(found[found.lastgroup or 0])
     return None
+
+
+def stage(raised: list[tuple[str, str]], texts: list[str]) -> str:
+    """Where a connection ended that carried no request: resolve, proxy, tls, connect; "" once it stood, or unknown."""
+    words = "\n".join([*(f"{kind}: {text}" for kind, text in raised), *texts])[:20_000]
+    return next((name for name, pattern in STAGES if pattern.search(words)), "")
 
 
 def timeout_s(texts: list[str]) -> float | None:

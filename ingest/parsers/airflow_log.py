@@ -24,6 +24,7 @@ from ingest.parsers.airflow_errors import (
     first_status,
     is_own,
     place,
+    stage,
     timeout_s,
     waits,
 )
@@ -123,6 +124,7 @@ def parse_task_log(answer: Any, *, dag_id: str, run_id: str, task_id: str, map_i
         timed_out=timed_out,
         timeout_s=timeout_s(texts) if timed_out else None,
         connection_error=lost and not timed_out and status is None,
+        stage=stage([(one.kind, one.text) for one in raised], texts) if lost or timed_out else "",
         host=where.host,
         port=where.port,
         url=where.url,

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from . import members, route, service, task, unknown
+from . import members, route, service, task, unknown, unreached
 from .bad import Case, deciding, slowing
 from .facts import Facts, Finding
 
 # Raised with a release by which the same facts can give another finding: what is kept of earlier answers names theirs.
-RULES_VERSION = "1"
+RULES_VERSION = "2"
 
 T = TypeVar("T")
 CaseRule = Callable[[Case], Finding | None]
@@ -31,6 +31,8 @@ CASE_RULES: tuple[CaseRule, ...] = (
     members.no_member,
     route.said_by_f5,
     route.failover,
+    route.device_overload,
+    route.answered_by_f5,
     route.idle_timeout,
     task.usual_limit,
     route.misroute,
@@ -51,9 +53,16 @@ CASE_RULES: tuple[CaseRule, ...] = (
 
 # No request failed, or none that decides.
 OWN_RULES: tuple[FactsRule, ...] = (
+    unreached.handshake,
+    unreached.limited,
+    unreached.no_member,
+    unreached.vip_unreachable,
+    unreached.worker_network,
     task.task_timeout,
     task.task_error,
+    task.heartbeats_silent,
     task.worker_killed,
+    task.scheduler_down,
     task.slot_starvation,
     task.data_volume,
     unknown.undecided,

@@ -109,6 +109,8 @@ def agrees(facts: Facts, request: Request) -> bool:
         return False
     if speaks_of_api(log):
         return request.execution
+    if log.stage:
+        return False  # a call that ended before it was a request left no line
     if not _same_target(log, request, facts.routes.get(request.endpoint_id)):
         return False
     if own_limit(log):
@@ -155,15 +157,28 @@ def deciding(facts: Facts) -> Case | None:
     log = facts.log
     agreeing = [r for r in bad if agrees(facts, r)]
     if agreeing:
-        return _case(facts, agreeing[-1])
+        return _case(facts, lost_reply(facts, agreeing[-1]) or agreeing[-1])
     if log is not None and log.exceptions and not speaks_of_call(log) and not own_limit(log):
         return None  # the code raised something else: a failed call was swallowed, if there was one
     if speaks_of_call(log) and not speaks_of_api(log):  # type: ignore[arg-type]
         return by_time(facts)
     if bad and not (log and log.exceptions):
         serious = [r for r in bad if r.outcome is not Outcome.CLIENT_ERROR] or bad
-        return _case(facts, serious[-1])
+        return _case(facts, lost_reply(facts, serious[-1]) or serious[-1])
     return None
+
+
+def lost_reply(facts: Facts, request: Request) -> Request | None:
+    """The call whose answer did not arrive, though the server did its work: repeated, it was refused with 409 (a ghost)."""
+    if request.status != 409 or request.method == "GET":
+        return None
+    path = request.uri.split("?")[0]
+    earlier = [
+        r for r in facts.requests
+        if r.at < request.at and r.method == request.method and r.uri.split("?")[0] == path and not r.suspect
+        and r.status != 409 and is_bad(r, facts)
+    ]  # fmt: skip
+    return earlier[-1] if earlier else None
 
 
 def _case(facts: Facts, request: Request) -> Case | None:

@@ -156,6 +156,7 @@ class Attempt:
     samples: int = 0
     siblings: int = 0  # mapped tries of the same run and try number that failed, this one included
     ahead: timedelta = timedelta(0)  # of the worker's clock, the clock of the devices that its requests crossed
+    clients: frozenset[str] = frozenset()  # addresses that its calls with its UUID came from
 
     @property
     def over_at(self) -> datetime:
@@ -188,7 +189,7 @@ class Facts:
     events: tuple[Change, ...]
     jobs: tuple[Job, ...]
     coverage: Coverage
-    waiting: tuple[str, ...] = ()
+    called: Route | None = None  # the endpoint its log names, around the try's end, where no request fits the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,3 +221,4 @@ class Finding:
     reasons: tuple[tuple[bool, str], ...] = ()  # (speaks for it?, sentence with its counts)
     candidates: int = 1
     rule: str = ""
+    place: Route | None = None  # the endpoint, where no request decides

@@ -8,10 +8,12 @@ from ingest.records import Outcome
 
 from .bad import Case, is_bad, left_too_early
 from .compare import failed, short
-from .facts import Finding, Health
+from .facts import Finding, Health, Route
 from .words import answer, change_proof, clock, health_proof, how_joined, log_proof, request_proof
 
 CHANGE_BEFORE = timedelta(minutes=5)
+OVERLOADED = timedelta(seconds=60)  # so long after its word a device is still short of what it lacked
+SHORT = ("memory_pressure", "clock_advanced")
 MOST_CHOOSERS = 3  # policies and iRules that a finding names
 
 
@@ -41,8 +43,22 @@ def api_unreachable(case: Case) -> Finding | None:
         f"{request.method} {request.path.rsplit('/', 1)[-1]} at {clock(request.at)}: {answer(request)}.",
         0.97, "pool", request.f5_pool or request.endpoint,
         proofs=tuple(health_proof(e) for e in events[:4]),
-        reasons=((True, f"{len(bad)} of {len(near)} calls to the API failed within a minute of it."),),
+        reasons=((True, f"{len(bad)} of {len(near)} calls to the API failed within a minute of it."), *_ghost(case)),
     )  # fmt: skip
+
+
+def _ghost(case: Case) -> list[tuple[bool, str]]:
+    """The call did its work though its answer was lost: what Airflow then said to the repeated one."""
+    request = case.request
+    again = [
+        r for r in case.facts.requests
+        if r.status == 409 and r.at > request.at and r.method == request.method and r.path == request.path
+    ]  # fmt: skip
+    if not again:
+        return []
+    return [
+        (True, f"It was asked again at {clock(again[0].at)} and refused with 409: the first call had done its work.")
+    ]
 
 
 def said_by_f5(case: Case) -> Finding | None:
@@ -58,6 +74,8 @@ def said_by_f5(case: Case) -> Finding | None:
         cause = causes.get(event.state)
         if cause is None or abs(event.at - request.at) > timedelta(seconds=5) or not failed(request):
             continue
+        if not event_is_here(event, case.route):
+            continue  # a limit of another virtual server, ports towards somebody else's members
         if cause in ("reset_by_f5", "tls_failure") and not _names_client(event, case):
             continue
         cause = _reset_cause(event) if cause == "reset_by_f5" else cause
@@ -65,6 +83,74 @@ def said_by_f5(case: Case) -> Finding | None:
             case, cause, f"Route: the BIG-IP logged at {clock(event.at)}: {event.reason or event.state.replace('_', ' ')}.",
             0.95, "virtual_server", request.endpoint, proofs=(health_proof(event),),
         )  # fmt: skip
+    return None
+
+
+def event_is_here(event: Health, route: Route) -> bool:
+    """The event is about this virtual server, its pool, or one of its members, as far as it names one at all."""
+    if event.kind == "member":
+        return event.f5_pool == route.f5_pool if event.f5_pool else _is_a_member(event.object, route)
+    if event.kind == "virtual":
+        return not event.object or names_endpoint(event.object, route)
+    towards = (
+        [w.strip("(),") for w in event.raw.partition(" to ")[2].split()[:1]] if event.state == "port_exhaustion" else []
+    )
+    known = any(_address(m).count(".") == 3 for m in route.members)
+    return not towards or not known or any(_is_a_member(w, route) for w in towards)
+
+
+def names_endpoint(name: str, route: Route) -> bool:
+    """The full path, the plain name or an address of the virtual server."""
+    return name in (route.endpoint, short(route.endpoint)) or name in route.addresses
+
+
+def _is_a_member(name: str, route: Route) -> bool:
+    return any(short(name) == short(m) or name == m for m in route.members)
+
+
+def _address(member: str) -> str:
+    return short(member).rpartition(":")[0]
+
+
+def answered_by_f5(case: Case) -> Finding | None:
+    """An answer that no member gave, where the log names the members of others: a firewall, a policy or an iRule."""
+    request, route = case.request, case.route
+    if route.makes_own_errors or request.member or request.status is None or request.status < 400:
+        return None
+    asked = [r for r in (*route.near, *route.before) if r.member]
+    if len(asked) < 3:
+        return None  # this log may not name members at all
+    same = [r for r in route.near if not r.member and r.status == request.status]
+    cause = "waf_block" if request.status < 500 else "reset_by_f5"
+    return finding(
+        case, cause, f"Route: the BIG-IP itself answered {request.status} at {clock(request.at)}; no member was asked.",
+        0.9, "virtual_server", request.endpoint,
+        reasons=((True, f"{len(same)} answers like it name no member; {len(asked)} other requests around it do."),
+                 *_answering(case)),
+    )  # fmt: skip
+
+
+def _answering(case: Case) -> list[tuple[bool, str]]:
+    rules = sorted({short(c.by) for c in case.route.choosers})[:MOST_CHOOSERS]
+    return [(True, f"Policies and iRules of this virtual server: {', '.join(rules)}.")] if rules else []
+
+
+def device_overload(case: Case) -> Finding | None:
+    """The device said that it was short of memory or time, and the request got no answer from a member."""
+    request = case.request
+    if not failed(request) or request.member:
+        return None
+    for event in case.route.health:
+        if (
+            event.kind == "device"
+            and event.state in SHORT
+            and timedelta(seconds=-5) <= request.at - event.at <= OVERLOADED
+        ):
+            said = event.reason or event.state.replace("_", " ")
+            return finding(
+                case, "device_overload", f"Route: {case.route.device} was overloaded: {said} at {clock(event.at)}.",
+                0.88, "device", case.route.device, proofs=(health_proof(event),),
+            )  # fmt: skip
     return None
 
 

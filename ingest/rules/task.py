@@ -9,9 +9,12 @@ from ingest.records import Outcome
 
 from .bad import OWN_LIMITS, Case, absorbed, own_bad, speaks_of_api, speaks_of_call
 from .compare import short, usual_seconds
-from .facts import Change, Facts, Finding
+from .facts import Change, Facts, Finding, Proof
 from .route import finding
-from .words import change_proof, clock, log_proof
+from .words import change_proof, clock, log_proof, request_proof
+
+SILENT_S = 45.0  # workers send a heartbeat every 5 s; three failed rounds of their retries take less
+OVER_A_GAP = 0.7
 
 # Deeds of a person or of a program on a task instance, as Airflow 2 and 3 name them in the event log.
 _DEED = re.compile(r"clear|patch_(mapped_)?task_instance|patch_dag_run|delete|mark|set_.*state|dagrun_(failed|success)")
@@ -87,6 +90,35 @@ def worker_killed(facts: Facts) -> Finding | None:
     )
 
 
+def heartbeats_silent(facts: Facts) -> Finding | None:
+    """Its heartbeats ended long before Airflow gave it up, all answered, while Airflow's API was well for others."""
+    log, end = facts.log, facts.attempt.over_at
+    if facts.attempt.slow or (log is not None and log.exceptions):
+        return None
+    beats = [r for r in facts.requests if r.execution and not r.suspect]
+    if not any(r.path.endswith("/heartbeat") for r in beats) or own_bad(facts):
+        return None
+    silent = (end - beats[-1].at).total_seconds()
+    if silent < SILENT_S:
+        return None
+    return _own(
+        facts, "worker_killed",
+        f"Task: its process fell silent at {clock(beats[-1].at)}, {silent:.0f} s before Airflow gave it up; "
+        "every heartbeat until then was answered.",
+        0.88, "worker", facts.attempt.hostname, (request_proof(beats[-1], "the last heartbeat"),),
+    )  # fmt: skip
+
+
+def scheduler_down(facts: Facts) -> Finding | None:
+    """A scheduler ended shortly before, and nothing of the try's own explains its end."""
+    ended, log = scheduler_ended(facts), facts.log
+    if ended is None or facts.attempt.slow or own_bad(facts) or (log is not None and log.exceptions):
+        return None
+    return _own(
+        facts, "scheduler_down", f"Task: {ended}, and Airflow ended the try after it.", 0.75, "scheduler", "scheduler"
+    )
+
+
 def task_error(facts: Facts) -> Finding | None:
     """The log holds an exception that is no failed call."""
     log = facts.log
@@ -151,11 +183,19 @@ def data_volume(facts: Facts) -> Finding | None:
 
 
 def _own(
-    facts: Facts, cause: str, sentence: str, confidence: float, kind: str = "code", component: str = ""
+    facts: Facts,
+    cause: str,
+    sentence: str,
+    confidence: float,
+    kind: str = "code",
+    component: str = "",
+    proofs: tuple[Proof, ...] = (),
 ) -> Finding:
+    gap = facts.coverage.gap  # what the task's own log says stands; that the route was well does not
     return Finding(
-        cause=cause, sentence=sentence, confidence=confidence, component_kind=kind, component=component or facts.attempt.task_id,
-        acquitted=route_well(facts), proofs=log_proof(facts), reasons=(route_words(facts),),
+        cause=cause, sentence=sentence, confidence=min(confidence, OVER_A_GAP) if gap else confidence, component_kind=kind,
+        component=component or facts.attempt.task_id, acquitted=route_well(facts), proofs=(*proofs, *log_proof(facts)),
+        reasons=(route_words(facts), *(((False, f"{gap}."),) if gap else ())),
     )  # fmt: skip
 
 

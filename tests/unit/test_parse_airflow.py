@@ -213,6 +213,32 @@ def test_a_lost_connection(kind, text):
     assert not log.own_code
 
 
+POOL_OF = "HTTPConnectionPool(host='orders', port=8080): Max retries exceeded with url: /x (Caused by "
+NAMELESS = "NameResolutionError(\"Failed to resolve 'orders' ([Errno -2] Name or service not known)\"))"
+REFUSED = "NewConnectionError('<...>: Failed to establish: [Errno 111] Connection refused'))"
+UNHEARD = "ConnectTimeoutError(<...>, 'Connection to orders timed out. (connect timeout=5)'))"
+EXPIRED = "SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate has expired')))"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "stage"),
+    [
+        ("ConnectionError", POOL_OF + NAMELESS, "resolve"),
+        ("ConnectError", "[Errno -3] Temporary failure in name resolution", "resolve"),
+        ("ConnectionError", POOL_OF + REFUSED, "connect"),
+        ("ConnectTimeout", POOL_OF + UNHEARD, "connect"),
+        ("ProxyError", POOL_OF + "ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed: 503')))", "proxy"),
+        ("SSLError", POOL_OF + EXPIRED, "tls"),
+        ("ConnectionError", "('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))", ""),
+        ("ReadTimeout", "HTTPConnectionPool(host='orders', port=8080): Read timed out. (read timeout=8)", ""),
+    ],
+)  # fmt: skip
+def test_how_far_a_call_came_that_never_was_a_request(kind, text, stage):
+    log = parse_task_log(a_failure(kind, text), **KEY)
+    assert log.stage == stage
+    assert not stage or not log.own_code
+
+
 def test_a_url_keeps_no_password():
     log = parse_task_log(a_failure(value="500 Server Error: x for url: http://u:p@h:81/a"), **KEY)
     assert (log.url, log.host, log.port) == ("http://h:81/a", "h", 81)

@@ -36,3 +36,12 @@ def test_every_head_gives_a_host_and_a_time_where_it_has_one(tool: ModuleType) -
 
 def test_no_line_of_ltm_and_audit_is_taken_for_a_request(tool: ModuleType) -> None:
     assert [line for line in tool.lines("messages.log") if tool.meaning(line)[0] == "request"] == []
+
+
+def test_the_tables_of_causes_are_what_the_rules_say() -> None:
+    spec = importlib.util.spec_from_file_location("causes_table", ROOT / "tools" / "causes_table.py")
+    assert spec and spec.loader
+    tables = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tables)
+    page = tables.DOC.read_text("utf-8")
+    assert tables.written(page) == page, "python tools/causes_table.py writes them anew"

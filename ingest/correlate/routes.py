@@ -1,0 +1,105 @@
+"""The endpoints that matter to each try of a batch, with what happened on them around the time that matters."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from ingest.models import Endpoint
+from ingest.rules.facts import Change, Health, Request, Route
+
+from . import around, load
+from .world import World
+
+HISTORY = timedelta(hours=6)  # how far back the state of a member is looked up
+
+Routes = dict[int, dict[int, Route]]  # by try, then by endpoint
+
+
+class Place(NamedTuple):
+    """Where and when one try called: an endpoint, and what of it the deciding request asked for ("": not known)."""
+
+    try_id: int
+    endpoint_id: int
+    at: datetime
+    f5_pool: str
+    path: str
+
+    @property
+    def slot(self) -> around.Place:
+        return around.slot_of(self.endpoint_id, self.at)
+
+
+class Surroundings(NamedTuple):
+    """What lies around all places of a batch: read once."""
+
+    near: dict[around.Place, tuple[Request, ...]]
+    usual: dict[around.Usual, tuple[Request, ...]]
+    health: dict[int, list[Health]]
+    changes: Sequence[Change]
+    cuts: dict[int, list[float]]
+
+
+def routes_of(world: World, places: Sequence[Sequence[Place]], changes: Sequence[Change]) -> list[Routes]:
+    """For each of these lists of places: each try's endpoints, as they were around its last place on them."""
+    wanted = [place for some in places for place in some]
+    if not wanted:
+        return [{} for _ in places]
+    seen = _surroundings(world, wanted, changes)
+    out: list[Routes] = []
+    for some in places:
+        found: Routes = defaultdict(dict)
+        for place in some:
+            found[place.try_id][place.endpoint_id] = _route(world, place, seen)
+        out.append(found)
+    return out
+
+
+def _surroundings(world: World, wanted: Sequence[Place], changes: Sequence[Change]) -> Surroundings:
+    slots = sorted({place.slot for place in wanted})
+    crowd, load_rows = around.Crowd(slots), load.Loader(world)
+    near = around.near(slots, crowd, load_rows)
+    paths = ((place.endpoint_id, place.path, place.slot[1]) for place in wanted if place.path)
+    usual = around.usual(paths, crowd, load_rows)
+    lo, hi = min(place.at for place in wanted), max(place.at for place in wanted)
+    health = load.health({e.group_id for e in world.endpoints.values()}, lo - HISTORY, hi + around.NEAR)
+    cuts = _cuts({place.endpoint_id for place in wanted}, lo - around.USUAL, hi + around.USUAL)
+    return Surroundings(near, usual, health, changes, cuts)
+
+
+def _route(world: World, place: Place, seen: Surroundings) -> Route:
+    endpoint = world.endpoints[place.endpoint_id]
+    device, own_errors = next(iter(world.devices[endpoint.group_id]), (endpoint.group.name, False))
+    pool = place.f5_pool or (endpoint.f5_pool.name if endpoint.f5_pool else "")
+    return Route(
+        endpoint.pk, endpoint.name, pool, device, own_errors,
+        world.members_at(endpoint.f5_pool_id, place.at), addresses(endpoint),
+        seen.near.get(place.slot, ()), seen.usual.get((place.endpoint_id, place.path, place.slot[1]), ()),
+        tuple(e for e in seen.health.get(endpoint.group_id, ()) if not e.f5_pool or e.f5_pool == pool or e.kind == "device"),
+        tuple(c for c in seen.changes if _about(c, endpoint)), tuple(seen.cuts.get(endpoint.pk, ())),
+        world.choosers.get(endpoint.pk, ()),
+    )  # fmt: skip
+
+
+def addresses(endpoint: Endpoint) -> frozenset[str]:
+    """Everything people write to reach this virtual server: host and host:port."""
+    out = {str(h).lower() for h in endpoint.hosts}
+    if endpoint.address:
+        out.add(endpoint.address)
+        out.add(f"{endpoint.address}:{endpoint.port}")
+    return frozenset(out)
+
+
+def _about(change: Change, endpoint: Endpoint) -> bool:
+    """The change's text names the virtual server or its pool."""
+    names = [endpoint.name] + ([endpoint.f5_pool.name] if endpoint.f5_pool else [])
+    return any(name in change.text or name.rsplit("/", 1)[-1] in change.text for name in names)
+
+
+def _cuts(endpoints: set[int], lo: datetime, hi: datetime) -> dict[int, list[float]]:
+    out: dict[int, list[float]] = defaultdict(list)
+    for endpoint, seconds in load.rows("cuts", **{"endpoints": sorted(endpoints), "from": lo, "to": hi}):
+        out[endpoint].append(seconds)
+    return out

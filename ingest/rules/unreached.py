@@ -1,0 +1,189 @@
+"""Rules for a call that F5's log holds no line of: it ended before it was a request. Where, and for whom else?
+
+The task's log names a host of ours and says how far the call came (`TaskLog.stage`); F5's log is complete and has no such
+request. What decides is who else reached that virtual server in the same seconds, and what F5 says of it.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from .bad import own_bad, speaks_of_api, speaks_of_call
+from .compare import short
+from .facts import Facts, Finding, Health, Request, Route
+from .route import event_is_here, names_endpoint
+from .words import clock, health_proof, log_proof, request_proof
+
+TOGETHER = timedelta(seconds=15)  # what others reached so close to the failure was open at that moment
+SILENCE = timedelta(seconds=20)  # and so long nobody reached it, where it is usually asked more often
+LEAST_EXPECTED = 6.0  # requests that were to be expected in the silence: by chance alone e^-6, 1 in 400, has none
+LEAST_OTHERS = 3
+SAID = timedelta(seconds=10)
+GONE = ("unavailable", "offline", "disabled", "down", "forced_disabled")
+BACK = ("available", "enabled", "up")
+EXPIRED = ("certificate has expired", "certificate_expired")
+
+
+def _place(facts: Facts) -> Route | None:
+    """The endpoint that the log names, where the call never became a request of it."""
+    log = facts.log
+    if log is None or not log.stage or not speaks_of_call(log) or speaks_of_api(log) or log.http_status is not None:
+        return None
+    return facts.called if not facts.candidates and not own_bad(facts) else None
+
+
+def handshake(facts: Facts) -> Finding | None:
+    """The TLS handshake failed before there was a request."""
+    route = _place(facts)
+    if route is None or facts.log is None or facts.log.stage != "tls":
+        return None
+    at = facts.attempt.over_at
+    said = [
+        e for e in route.health
+        if (e.state == "tls_failure" and abs(e.at - at) <= SAID and _is_about(e, facts, route))
+        or (e.state == "certificate_expired" and e.at <= at)
+    ]  # fmt: skip
+    text = " ".join(value for _, value in facts.log.exceptions).lower()
+    if not said and not any(words in text for words in EXPIRED) and _others(facts, route):
+        return None  # others speak TLS with it well: what does not fit may be this client's own
+    why = said[-1].reason or said[-1].state.replace("_", " ") if said else "the task's log says so"
+    return _finding(
+        facts, "tls_failure", f"Route: the TLS handshake with {short(route.endpoint)} failed: {why}.",
+        0.93 if said else 0.85, "virtual_server", route.endpoint, tuple(health_proof(e) for e in said[-2:]),
+        _who(facts, route), route=route,
+    )  # fmt: skip
+
+
+def limited(facts: Facts) -> Finding | None:
+    """F5 says that it refused connections: a limit was reached."""
+    route = _place(facts)
+    if route is None or facts.log is None or facts.log.stage != "connect":
+        return None
+    at = facts.attempt.over_at
+    for event in route.health:
+        if event.state == "limit" and abs(event.at - at) <= SAID and event_is_here(event, route):
+            return _finding(
+                facts, "connection_limit", f"Route: {short(event.object)} had reached its limit at {clock(event.at)}.",
+                0.93, "virtual_server", route.endpoint, (health_proof(event),), _who(facts, route), route=route,
+            )  # fmt: skip
+    return None
+
+
+def no_member(facts: Facts) -> Finding | None:
+    """F5's last word on the pool was that it had no member: it refuses connections then."""
+    route = _place(facts)
+    if route is None or facts.log is None or facts.log.stage != "connect":
+        return None
+    states = ("no_members", "has_members")
+    said = [
+        e for e in route.health
+        if e.f5_pool == route.f5_pool and e.state in states and e.at <= facts.attempt.over_at + timedelta(seconds=1)
+    ]  # fmt: skip
+    if not said or said[-1].state != "no_members":
+        return None
+    return _finding(
+        facts, "no_member", f"Route: {short(route.f5_pool)} had no member since {clock(said[-1].at)}; connections were refused.",
+        0.93, "pool", route.f5_pool, (health_proof(said[-1]),), _who(facts, route), route=route,
+    )  # fmt: skip
+
+
+def vip_unreachable(facts: Facts) -> Finding | None:
+    """Nobody reached the virtual server, or F5 says that it was switched off."""
+    route = _place(facts)
+    if route is None or facts.log is None or facts.log.stage not in ("resolve", "connect"):
+        return None
+    gone = _gone(route, facts)
+    expected, seen = _expected(route, facts), _between(route, facts.attempt.over_at, SILENCE)
+    if gone is None and (seen or expected < LEAST_EXPECTED):
+        return None
+    how = "its name could not be resolved" if facts.log.stage == "resolve" else "no connection could be made"
+    why = f"; F5 says that it was {gone.state.replace('_', ' ')} at {clock(gone.at)}" if gone else ""
+    return _finding(
+        facts, "vip_unreachable", f"Route: {short(route.endpoint)} could not be reached: {how}{why}.",
+        0.95 if gone else 0.88, "virtual_server", route.endpoint, (health_proof(gone),) if gone else (),
+        (True, f"{len(seen)} requests reached it within {SILENCE.seconds} s; about {expected:.0f} were to be expected."),
+        route=route,
+    )  # fmt: skip
+
+
+def worker_network(facts: Facts) -> Finding | None:
+    """Others reached the virtual server in the same seconds: what failed lies between this worker and the network."""
+    route = _place(facts)
+    if route is None or facts.log is None or facts.log.stage not in ("resolve", "connect", "proxy"):
+        return None
+    others, apart = _others(facts, route), _told_apart(facts)
+    if len(others) < LEAST_OTHERS or (facts.log.stage == "connect" and facts.attempt.clients and not apart):
+        return None  # where the same address reached it, that one connection failed is nobody's for certain
+    what = {"resolve": "could not resolve its name", "proxy": "could not get through its proxy"}
+    said = what.get(facts.log.stage, "could not connect to it")
+    return _finding(
+        facts, "worker_network",
+        f"Task: {facts.attempt.hostname or 'the worker'} {said}, while others reached {short(route.endpoint)}.",
+        0.9 if apart else 0.82, "worker", facts.attempt.hostname,
+        tuple(request_proof(r, f"{r.client} reached it at {clock(r.at)}") for r in others[:3]),
+        _who(facts, route), acquitted=True,
+    )  # fmt: skip
+
+
+def _finding(
+    facts: Facts, cause: str, sentence: str, confidence: float, kind: str, component: str, proofs: tuple, reason: tuple,  # type: ignore[type-arg]
+    acquitted: bool = False, route: Route | None = None,
+) -> Finding:  # fmt: skip
+    stage = facts.log.stage if facts.log else ""
+    return Finding(
+        cause, sentence, confidence, kind, component, acquitted, proofs=(*proofs, *log_proof(facts)),
+        reasons=(
+            reason,
+            (True, "F5's log is complete and holds no request of this try that failed: the call ended before it was one "
+                   f"({stage})."),
+        ),
+        place=route,
+    )  # fmt: skip
+
+
+def _between(route: Route, at: object, width: timedelta) -> list[Request]:
+    return [r for r in route.near if abs(r.at - at) <= width]  # type: ignore[operator]
+
+
+def _told_apart(facts: Facts) -> bool:
+    """The worker's own address is known, and others have another."""
+    mine, route = facts.attempt.clients, facts.called
+    return bool(mine) and route is not None and any(r.client not in mine for r in route.near)
+
+
+def _others(facts: Facts, route: Route) -> list[Request]:
+    """Answered requests of other clients in the same seconds; of anybody's where clients cannot be told apart."""
+    apart = _told_apart(facts)
+    found = _between(route, facts.attempt.over_at, TOGETHER)
+    return [r for r in found if r.status is not None and (not apart or r.client not in facts.attempt.clients)]
+
+
+def _expected(route: Route, facts: Facts) -> float:
+    """How many requests such a silence usually holds, from the two minutes before it."""
+    at = facts.attempt.over_at
+    before = [r for r in route.near if r.at < at - SILENCE]
+    span = (at - SILENCE - min((r.at for r in before), default=at - SILENCE)).total_seconds()
+    return len(before) * 2 * SILENCE.total_seconds() / span if span >= SILENCE.total_seconds() else 0.0
+
+
+def _gone(route: Route, facts: Facts) -> Health | None:
+    """F5's last word on the virtual server or its address before the failure, if it was out."""
+    said = [e for e in route.health if e.kind in ("virtual", "virtual_address") and e.at <= facts.attempt.over_at]
+    mine = [e for e in said if e.state in (*GONE, *BACK) and names_endpoint(e.object, route)]
+    return mine[-1] if mine and mine[-1].state in GONE else None
+
+
+def _is_about(event: Health, facts: Facts, route: Route) -> bool:
+    """The event names this worker's address, or the virtual server's."""
+    words = event.raw.replace("->", " ").replace(",", " ").split()
+    hosts = {w.rpartition(":")[0] or w for w in words} | set(words)
+    return bool(hosts & facts.attempt.clients) or bool(set(words) & route.addresses)
+
+
+def _who(facts: Facts, route: Route) -> tuple[bool, str]:
+    others = _others(facts, route)
+    clients = len({r.client for r in others})
+    return True, (
+        f"{len(others)} requests of {clients} {'other clients' if _told_apart(facts) else 'client addresses'} to "
+        f"{short(route.endpoint)} were answered within {TOGETHER.seconds} s of it."
+    )
