@@ -149,7 +149,7 @@ def _to_ask(pull: _Pull) -> Sequence[Reading]:
     readings = f5_rest.due({**asked, "member_stats": at}, pull.now, left, failed)
     room = max(0, left - len(readings))
     group = pull.feed.device.group_id if pull.feed.device else None
-    pools = list(F5Pool.objects.filter(group=group).order_by("name").values_list("name", flat=True))
+    pools = list(F5Pool.objects.filter(group=group, removed_at=None).order_by("name").values_list("name", flat=True))
     if not pools:
         return readings
     start = int(pull.cursor.get("next_pool", 0)) % len(pools)
@@ -186,6 +186,8 @@ def _store(pull: _Pull, reply: Reply) -> None:
             digests = {**pull.cursor.get("digests", {}), name: digest}
             if name in devices.TELL_PROFILES and counts.rows:
                 digests.pop("virtual", None)  # the same answer may say something else now
+            if name == "pool" and counts.rows:
+                digests.pop("member_stats", None)  # nor are the states of members that are there again known
             pull.cursor["digests"] = digests
         leases.commit_cursor(pull.feed.pk, pull.epoch, cursor=pull.cursor)
 

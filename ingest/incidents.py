@@ -18,7 +18,7 @@ HORIZON = timedelta(hours=24)  # older incidents are settled
 QUIET = timedelta(seconds=60)  # no evidence for so long: it is over
 LOCK = 0x41495247
 OUT = ("down", "node_down", "forced_down")
-BACK = ("up", "available")
+BACK = ("up", "available", "removed")
 
 
 def update_all(now: datetime) -> int:

@@ -12,8 +12,9 @@ from django.utils import timezone
 from ingest import leases
 from ingest.models import Device, Feed
 from ingest.parsers import f5_icontrol as parser
+from ingest.parsers import f5_listed
 from ingest.sources import f5_icontrol
-from ingest.store import devices, f5, feeds
+from ingest.store import devices, f5, feeds, removals
 from ingest.store.feeds import Counts
 
 LOOK_EVERY = timedelta(seconds=30)
@@ -34,6 +35,9 @@ def read(feed: Feed, epoch: int) -> int:
     assert feed.device is not None
     with transaction.atomic():
         counts = save(feed.device, seen.answers, now)
+        at = parser.parse_clock(seen.answers.get("clock")) or now
+        for what, told in (("pool", f5_listed.pools), ("virtual", f5_listed.virtuals)):
+            removals.settle(feed.device, what, told(seen.answers.get(what)), at, "The iControl snapshot")
         feeds.save_batch(feed, counts, now, time.monotonic() - began, "iControl snapshot")
         leases.commit_cursor(feed.pk, epoch, cursor={"sha256": seen.digest}, last_row_at=now, **known)
     return counts.read

@@ -89,7 +89,8 @@ def draw_span(plot: Plot, y: int, track: MemberTrack, span: Span) -> None:
     start, end = max(span.start, plot.axis.start), min(span.end, plot.axis.end)
     state = TRACK_STATES.get(span.state, "unknown")
     lasted = dur((end - start).total_seconds())
-    says = f"{short(track.member)} {span.state} by its monitor, {clock(start)} to {clock(end)} ({lasted})"
+    how = "removed from its pool" if span.state == "removed" else f"{span.state} by its monitor"
+    says = f"{short(track.member)} {how}, {clock(start)} to {clock(end)} ({lasted})"
     bar = shape("rect", "band", y=y + 5, height=4 if state == "up" else 8, **plot.axis.span(start, end))
     href = links.rows(
         "health-events", plot.axis.start, plot.axis.end, member=track.member, device_group=track.device_group

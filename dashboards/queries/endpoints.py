@@ -29,7 +29,7 @@ from dashboards.queries.rows import (
     RequestRow,
     TryRow,
 )
-from dashboards.queries.try_rows import VERDICT, try_row
+from dashboards.queries.try_rows import try_row, with_verdicts
 from ingest import histogram, models
 
 
@@ -58,6 +58,7 @@ class EndpointRow:
     members_up: int
     open_incident: int | None
     tries_hit: int  # verdicts route or service in the window
+    removed_at: datetime | None = None  # when its device was seen not to have it any more
 
     @property
     def failed(self) -> int:
@@ -154,7 +155,8 @@ def _rows(found: QuerySet[Any], asked: Filter) -> tuple[list[EndpointRow], list[
         by_endpoint.setdefault(minute.endpoint_id, []).append(minute)
     members, up = Counter[int](), Counter[int]()
     pools = [endpoint.f5_pool_id for endpoint in endpoints if endpoint.f5_pool_id]
-    for pool, state in models.Member.objects.filter(f5_pool_id__in=pools).values_list("f5_pool_id", "state"):
+    there = models.Member.objects.filter(f5_pool_id__in=pools, removed_at=None)
+    for pool, state in there.values_list("f5_pool_id", "state"):
         members[pool] += 1
         up[pool] += health_events.said(state) == "up"
     open_now = dict(
@@ -188,7 +190,7 @@ def _row(one: Any, met: dict[str, Any], members: int, up: int, open_incident: in
         requests=met["requests"], client_errors=met["client_errors"], server_errors=met["server_errors"],
         unanswered=met["unanswered"], p50_us=met["p50_us"], p95_us=met["p95_us"], p99_us=met["p99_us"],
         max_us=met["max_us"],
-        members=members, members_up=up, open_incident=open_incident, tries_hit=hit,
+        members=members, members_up=up, open_incident=open_incident, tries_hit=hit, removed_at=one.removed_at,
     )  # fmt: skip
 
 
@@ -254,7 +256,7 @@ def _tracks(
 def _tries_hit(ids: Sequence[int], asked: Filter, scope: Scope) -> list[TryRow]:
     hit = {"verdict__endpoint_id__in": ids, "verdict__culprit__in": ("route", "service")}
     when = {"verdict__bad_at__gte": asked.start, "verdict__bad_at__lt": asked.end}
-    found = models.Try.objects.filter(narrow.in_scope(scope), **hit, **when).select_related(*VERDICT)
+    found = with_verdicts(models.Try.objects.filter(narrow.in_scope(scope), **hit, **when))
     return [try_row(one) for one in found.order_by("-verdict__bad_at", "-id")[:MOST]]
 
 

@@ -22,7 +22,7 @@ RELATED = ("device", "f5_pool", "member", "endpoint")
 TRACK = {
     "up": "up", "enabled": "up", "available": "up", "down": "down", "node_down": "down", "unavailable": "down",
     "forced_down": "disabled", "disabled": "disabled", "forced_disabled": "disabled", "user_down": "disabled",
-    "session_disabled": "disabled", "session_enabled": "up",
+    "session_disabled": "disabled", "session_enabled": "up", "removed": "removed",
 }  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def tracks(
     `known` is from when to when the logs are complete: a line begins and stops there.
     """
     members = list(
-        models.Member.objects.filter(f5_pool_id__in=pools)
+        models.Member.objects.filter(Q(removed_at=None) | Q(removed_at__gt=start), f5_pool_id__in=pools)
         .select_related("f5_pool__group")
         .order_by("f5_pool__name", "name")
     )
@@ -119,7 +119,7 @@ def spans(events: Sequence[Any], before: Any, now_state: str, start: datetime, e
     found: list[Span] = []
     for event in events:
         new = said(event.state)
-        if new == "unknown" or new == state:
+        if (new == "unknown" and event.state != "added") or new == state:
             continue
         if event.at > at:
             found.append(Span(at, event.at, state, reason, event_id))

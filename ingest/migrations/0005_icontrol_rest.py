@@ -183,4 +183,52 @@ class Migration(migrations.Migration):
                 "constraints": [models.UniqueConstraint(fields=("device", "kind", "name"), name="routing_policy_once")],
             },
         ),
+        migrations.AddField(
+            model_name="endpoint",
+            name="removed_at",
+            field=models.DateTimeField(blank=True, help_text="deleted on its device, seen at this time", null=True),
+        ),
+        migrations.AddField(
+            model_name="f5pool",
+            name="removed_at",
+            field=models.DateTimeField(blank=True, help_text="deleted on its device, seen at this time", null=True),
+        ),
+        migrations.AddField(
+            model_name="member",
+            name="removed_at",
+            field=models.DateTimeField(blank=True, help_text="deleted on its device, seen at this time", null=True),
+        ),
+        migrations.CreateModel(
+            name="Listing",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "what",
+                    models.CharField(
+                        choices=[("pool", "pools and members"), ("virtual", "virtual servers")], max_length=10
+                    ),
+                ),
+                ("by", models.CharField(help_text="who told it: iControl REST, Telemetry Streaming", max_length=40)),
+                ("at", models.DateTimeField(help_text="by the device's clock")),
+                (
+                    "names",
+                    models.JSONField(default=list, help_text="[[kind, name, member]], with what is not known to be gone"),
+                ),
+                (
+                    "doubted",
+                    models.JSONField(
+                        default=list, help_text="those that the last list lacked, and that one is not enough for"
+                    ),
+                ),
+                (
+                    "device",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="listings", to="ingest.device"
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [models.UniqueConstraint(fields=("device", "what", "by"), name="listing_once")],
+            },
+        ),
     )

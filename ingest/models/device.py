@@ -103,3 +103,24 @@ class Monitor(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Listing(models.Model):
+    """The names that a device listed last, to tell what was deleted since: whole lists only."""
+
+    class What(models.TextChoices):
+        POOL = "pool", "pools and members"
+        VIRTUAL = "virtual", "virtual servers"
+
+    device = models.ForeignKey("Device", on_delete=models.CASCADE, related_name="listings")
+    what = models.CharField(max_length=10, choices=What)
+    by = models.CharField(max_length=40, help_text="who told it: iControl REST, Telemetry Streaming")
+    at = models.DateTimeField(help_text="by the device's clock")
+    names = models.JSONField(default=list, help_text="[[kind, name, member]], with what is not known to be gone")
+    doubted = models.JSONField(default=list, help_text="those that the last list lacked, and that one is not enough for")
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("device", "what", "by"), name="listing_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.what} of {self.device_id}"

@@ -51,6 +51,7 @@ class F5Pool(models.Model):
     group = models.ForeignKey(DeviceGroup, on_delete=models.CASCADE, related_name="pools")
     name = models.CharField(max_length=300)
     monitor = models.CharField(max_length=300, blank=True, default="")
+    removed_at = models.DateTimeField(null=True, blank=True, help_text="deleted on its device, seen at this time")
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("group", "name"), name="f5_pool_once"),)
@@ -69,6 +70,7 @@ class Member(models.Model):
     state = models.CharField(max_length=20, blank=True, default="")
     session = models.CharField(max_length=20, blank=True, default="")
     since = models.DateTimeField(null=True)
+    removed_at = models.DateTimeField(null=True, blank=True, help_text="deleted on its device, seen at this time")
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("f5_pool", "name"), name="member_once"),)
@@ -91,6 +93,7 @@ class Endpoint(models.Model):
     sees_http = models.BooleanField(default=True)
     logs_requests = models.BooleanField(default=True)
     enabled = models.BooleanField(default=True, db_default=True)
+    removed_at = models.DateTimeField(null=True, blank=True, help_text="deleted on its device, seen at this time")
     profiles = models.JSONField(null=True, blank=True, help_text="[[name, kind, context]]; null: not told")
     policies = models.JSONField(
         default=list, db_default=NOTHING, blank=True, help_text="names of RoutingPolicy, kind policy"

@@ -42,7 +42,8 @@ def save(device: Device, states: Iterable[MemberState], at: datetime, *, with_st
     Member.objects.bulk_create(fresh, ignore_conflicts=True, batch_size=AT_ONCE)
     count = len(fresh)
     for (state_now, session), keys in changed.items():
-        newer = Member.objects.filter(pk__in=keys).exclude(since__gt=at)
+        # One that is removed is there again when a list says so: these numbers may be older than the list
+        newer = Member.objects.filter(pk__in=keys, removed_at=None).exclude(since__gt=at)
         count += newer.update(state=state_now, session=session)
     return count + sum(_carefully(names.pools[state.f5_pool], state, at, with_states) for state in careful)
 

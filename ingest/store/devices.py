@@ -17,14 +17,15 @@ from ingest import models
 from ingest.device_findings import Finding, Switch, findings
 from ingest.device_records import RequestLogProfile
 from ingest.models import Device
-from ingest.parsers import f5_config, f5_icontrol
+from ingest.parsers import f5_config, f5_icontrol, f5_listed
 from ingest.records import VirtualServer
-from ingest.store import device_members, f5, members
+from ingest.store import device_members, f5, members, removals
 from ingest.store.feeds import Counts
 
 CLOCK_STEP_MS = 500.0  # sys/clock has whole seconds: on average it is half a second later
 KEEP_SAMPLES = timedelta(days=30)
 QUARTER_S = 900
+BY = "iControl REST"
 TELL_PROFILES = ("http", "request_log")  # readings that tell the types of profiles where virtual servers do not
 
 
@@ -48,6 +49,7 @@ def _pools(device: Device, body: Any, at: datetime, part: str) -> tuple[int, int
         if pool.monitor != monitors[pool.name]:
             models.F5Pool.objects.filter(pk=pool.pk).update(monitor=monitors[pool.name])
             changed += pool.name in before  # a new one is counted already
+    changed += removals.settle(device, "pool", f5_listed.pools(body), at, BY)
     return len(states) + len(pools), min(len(states) + len(pools), changed)
 
 
@@ -61,7 +63,9 @@ def _virtuals(device: Device, body: Any, at: datetime, part: str) -> tuple[int, 
     servers = f5_icontrol.parse_virtuals(body, _profile_kinds(device))
     there = {row.name: row for row in models.Endpoint.objects.filter(group=device.group_id).select_related("f5_pool")}
     different = [one for one in servers if not _same(there.get(one.name), one)]
-    return len(servers), f5.save_snapshot(device, (), different, at)
+    changed = f5.save_snapshot(device, (), different, at)
+    changed += removals.settle(device, "virtual", f5_listed.virtuals(body), at, BY)
+    return len(servers), min(len(servers), changed)
 
 
 def _same(row: Any, server: VirtualServer) -> bool:
@@ -270,5 +274,5 @@ def findings_of(device: Device) -> dict[str, tuple[Finding, ...]]:
     logs = {row.name: RequestLogProfile.of(row) for row in rows}
     return {
         row.name: findings(Switch.of(row), logs or None)
-        for row in models.Endpoint.objects.filter(group=device.group_id).order_by("name")
+        for row in models.Endpoint.objects.filter(group=device.group_id, removed_at=None).order_by("name")
     }

@@ -90,7 +90,7 @@ def _learn_address(named: Member, address: str, port: int | None) -> int:
         return int(named.pk)
     HealthEvent.objects.filter(member=named).update(member=by_address)
     Verdict.objects.filter(member=named).update(member=by_address)
-    kept = {"name": named.name, "state": named.state, "session": named.session, "since": named.since}
+    kept = {column: getattr(named, column) for column in ("name", "state", "session", "since", "removed_at")}
     named.delete()
     Member.objects.filter(pk=by_address.pk).update(**kept)
     return int(by_address.pk)
@@ -99,7 +99,7 @@ def _learn_address(named: Member, address: str, port: int | None) -> int:
 def save_state(pool_id: int, state: records.MemberState, at: datetime) -> bool:
     """A member as iControl shows it; True where that is news."""
     member = Member.objects.get(pk=find(pool_id, state.member, state.address, state.port))
-    if member.since and member.since > at:
+    if member.removed_at or (member.since and member.since > at):
         return False
     if (member.state, member.session) == (state.state[:20], state.session[:20]):
         return False
@@ -116,4 +116,4 @@ def follow(events: Iterable[HealthEvent]) -> None:
             latest[(event.member_id, "session" if is_session else "state")] = event
     for (member_id, what), event in latest.items():
         newer = Member.objects.filter(pk=member_id).exclude(since__gt=event.at)
-        newer.update(**{what: event.state[:20], "since": event.at})
+        newer.update(**{what: event.state[:20], "since": event.at, "removed_at": None})

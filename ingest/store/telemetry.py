@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from airf5.failpoints import planted
 from ingest import records
 from ingest.models import Device, Endpoint, Feed, HealthEvent, PolledState, PushBatch
-from ingest.parsers import f5_polled, f5_telemetry
+from ingest.parsers import f5_listed, f5_polled, f5_telemetry
 from ingest.parsers.f5 import parse_auto
 from ingest.parsers.f5_header import split_spool
 from ingest.records import TORN, RequestLine
-from ingest.store import f5, members, requests
+from ingest.store import f5, members, removals, requests
 from ingest.store.f5 import Parsed
 from ingest.store.feeds import Counts, Line, Rejected, as_line
 
@@ -192,10 +192,20 @@ def _save_poll(feed: Feed, device: Device, line: Line, document: dict[str, Any],
     events = [
         Parsed(line, _event(at, f5_polled.hostname(document), one, was)) for one, was in changed if was is not None
     ]
+    _settle(device, document, at)
     f5.save_snapshot(device, [one for one in states if isinstance(one, records.MemberState)], (), at)
     _save_servers(device, [one for one in states if isinstance(one, records.VirtualServer)])
     if events:
         f5.save_health(feed, device, events)
+
+
+def _settle(device: Device, document: dict[str, Any], at: datetime) -> None:
+    """What two polls one after the other do not name any more was deleted; iControl's own lists are better where it is read."""
+    kinds = (Feed.Kind.F5_REST, Feed.Kind.F5_ICONTROL)
+    if Feed.objects.filter(device=device, kind__in=kinds, enabled=True).exists():
+        return
+    for what, told in (("pool", f5_listed.polled_pools), ("virtual", f5_listed.polled_virtuals)):
+        removals.settle(device, what, told(document), at, "Telemetry Streaming", twice=True)
 
 
 def _changed(

@@ -201,3 +201,23 @@ def test_what_is_known_of_old_batches_is_dropped(feed: Feed, token: str) -> None
     PushBatch.objects.update(at=datetime(2026, 1, 1, tzinfo=UTC))
     pipeline.telemetry.forget(timezone.now())
     assert not PushBatch.objects.exists()
+
+
+def test_what_two_polls_do_not_name_any_more_was_deleted(feed: Feed, token: str) -> None:
+    start, both = timezone.now() - timedelta(minutes=9), {"/Common/m1:80": "up", "/Common/m2:80": "up"}
+    one = {"/Common/m1:80": "up"}
+
+    def look(minute: int, states: dict[str, str], **more: Any) -> list[str]:
+        push(token, a_poll(start + timedelta(minutes=minute), states, **more))
+        read(feed)
+        return list(Member.objects.exclude(removed_at=None).values_list("name", flat=True))
+
+    assert look(0, both) == []
+    assert look(1, one) == [] and look(2, both) == [] and look(3, one) == []  # it was left out, and was there again
+    assert look(4, one) == ["/Common/m2:80"]
+    assert Member.objects.get(name="/Common/m2:80").state == "removed"
+    assert look(5, both) == [] and Member.objects.get(name="/Common/m2:80").state == "up"
+    for minute in (6, 7, 8):
+        assert look(minute, {}, pools={}, virtualServers={}) == []
+    states = HealthEvent.objects.filter(state__in=("removed", "added")).order_by("at").values_list("state", flat=True)
+    assert list(states) == ["removed", "added"] and not Endpoint.objects.exclude(removed_at=None).exists()
