@@ -14,7 +14,9 @@ from dashboards.api.views import NothingHere
 def _name(route: str) -> str:
     """api-tries for the list, api-tries-one for one of them."""
     first, _, rest = route.partition("/")
-    return f"api-{first}-one" if rest.startswith("<") else f"api-{route.replace('/', '-')}"
+    if rest.startswith("<"):
+        return f"api-{first}-one" if "/" not in rest else f"api-{first}-reviews{'-one' * rest.count('<', 1)}"
+    return f"api-{route.replace('/', '-')}"
 
 
 _views = {**LISTS, **ONES}

@@ -29,6 +29,7 @@ TRY_STATES = (
 )  # fmt: skip
 REQUEST_STATES = ("ok", "slow", "client_error", "server_error", "unanswered", "failed")
 INCIDENT_STATES = ("open", "over")
+REVIEWS = ("confirmed", "overturned", "none")
 TASK_EVENTS = ("shown", "only")
 LAYERS = ("airflow", "f5", "airf5")
 
@@ -61,6 +62,7 @@ FIELDS: dict[str, Field] = {
         Field("state", "state", "state, several with commas; the words depend on the list", many=True),
         Field("culprit", "verdict", "whose fault it was, several with commas", words=CULPRITS, many=True),
         Field("cause", "cause", "code of a cause, several with commas", many=True),
+        Field("review", "review", "what people said of the verdict, several with commas", words=REVIEWS, many=True),
         Field("layer", "layer", "whose action it is, several with commas", words=LAYERS, many=True),
         Field("actor", "actor", "who did it, exact or with *", pattern=True),
         Field("verb", "action", "what was done, exact or with *", pattern=True),
@@ -103,7 +105,9 @@ LISTINGS: dict[str, Listing] = {
         Listing("overview", "Everything", last="15m"),
         Listing("now", "Everything", last="15m"),
         Listing("incidents", "Incidents", sorts=("-start", "start", "-tries"), states=INCIDENT_STATES),
-        Listing("tries", "Tries", sorts=("-queued", "queued", "-duration"), states=TRY_STATES),
+        Listing(
+            "tries", "Tries", fields=(*COMMON, "review"), sorts=("-queued", "queued", "-duration"), states=TRY_STATES
+        ),
         Listing("dags", "DAGs", sorts=("dag", "-dag", "-tries", "-failed", "-p95", "-times_normal"), states=TRY_STATES),
         Listing("endpoints", "Endpoints", last="1h", sorts=("name", "-name")),
         Listing("devices", "Devices", last="1h", sorts=("name", "-name")),

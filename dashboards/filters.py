@@ -64,6 +64,7 @@ class Filter:
     state: str = ""
     culprit: str = ""
     cause: str = ""
+    review: str = ""
     layer: str = ""
     actor: str = ""
     verb: str = ""

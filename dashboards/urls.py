@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from dashboards import exports
-from dashboards.views import audit, dags, endpoints, incidents, overview, sources, tries
+from dashboards.views import audit, dags, endpoints, incidents, overview, reviews, sources, tries
 
 urlpatterns = [
     *exports.urlpatterns,
@@ -20,6 +20,9 @@ urlpatterns = [
     path("dags/<path:dag_id>/", dags.dag, name="dag"),
     path("tries/", tries.tries, name="tries"),
     path("tries/<int:ident>/", tries.attempt, name="try"),
+    path("tries/<int:ident>/reviews/", reviews.review, name="review"),
+    path("tries/<int:ident>/reviews/<int:review>/withdraw/", reviews.withdraw, name="withdraw-review"),
+    path("accuracy/", reviews.accuracy, name="accuracy"),
     path("requests/", tries.request_list, name="requests"),
     path("endpoints/", endpoints.endpoints, name="endpoints"),
     path("endpoints/<int:ident>/", endpoints.endpoint, name="endpoint"),

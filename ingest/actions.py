@@ -28,11 +28,19 @@ from ingest.models import (
     RequestDetail,
     RequestHour,
     RequestMinute,
+    Review,
     Verdict,
 )
+from ingest.rules.causes import CAUSES
 from ingest.setup import source_secrets, templates
 
 LONGEST_NOTE = 10_000
+LONGEST_COMPONENT = 300
+# What a review keeps of the verdict it is about.
+ANSWER = (
+    "status", "slow", "culprit", "cause", "component_kind", "component", "sentence", "route_acquitted", "confidence",
+    "rule", "rule_version",
+)  # fmt: skip
 AIRFLOWS = (Feed.Kind.AIRFLOW_API, Feed.Kind.AIRFLOW_DB)
 ABOUT_DEVICE = ("hostname", "utc_offset_s", "makes_own_errors", "logs_requests")
 SPOOLED = {
@@ -183,6 +191,99 @@ def _incident(incident_id: int) -> Incident:
     if incident is None:
         raise Refused(f"There is no incident {incident_id}.")
     return incident
+
+
+@transaction.atomic
+def review_verdict(
+    try_id: int,
+    says: str,
+    actor: str,
+    *,
+    culprit: str = "",
+    cause: str = "",
+    component: str = "",
+    words: str = "",
+    seen: str = "",
+    address: str = "",
+) -> Review:
+    """Confirm a try's verdict, or overturn it and say what was right instead: a culprit, a cause or a component.
+
+    `seen` is the answer as the person read it (`seen_as`): one that changed meanwhile is not reviewed. A person has
+    one word on a try; the one they gave before is withdrawn.
+    """
+    verdict = Verdict.objects.select_for_update(of=("self",)).select_related("try_row").filter(try_row=try_id).first()
+    if verdict is None:
+        raise Refused("This try has no verdict that could be reviewed.")
+    if seen and seen != seen_as(verdict):
+        raise Refused("The verdict changed while you looked at it; read it again.")
+    said = {"says": says, "culprit": "", "cause": "", "component": "", "words": _text(words, LONGEST_NOTE)}
+    if says == Review.Says.OVERTURNED:
+        said |= _instead(verdict, culprit, cause, _text(component, LONGEST_COMPONENT))
+    elif says != Review.Says.CONFIRMED:
+        raise Refused("A verdict is confirmed or overturned.")
+    elif culprit or cause or component:
+        raise Refused("Who confirms a verdict names nothing else; overturn it to say what was right instead.")
+    about = {name: getattr(verdict, name) for name in ANSWER}
+    mine = Review.objects.filter(try_row=try_id, author=actor[:150], withdrawn_at=None).first()
+    if mine is not None:
+        if mine.answer == about and all(getattr(mine, name) == value for name, value in said.items()):
+            return mine  # said twice, as by a second click
+        _withdraw(mine, actor)
+    made = Review.objects.create(try_row_id=try_id, author=actor[:150], at=timezone.now(), answer=about, **said)
+    verb = "confirm_verdict" if says == Review.Says.CONFIRMED else "overturn_verdict"
+    detail = {"review": made.pk, "about": about, **{name: value for name, value in said.items() if value}}
+    audit.record(actor, verb, f"try {try_id}", detail, address=address, dag_id=verdict.try_row.dag_id)
+    return made
+
+
+@transaction.atomic
+def withdraw_review(try_id: int, review_id: int, actor: str, address: str = "") -> Review:
+    """Take back a review of one's own; it is kept and no longer counts."""
+    found = Review.objects.select_for_update(of=("self",)).select_related("try_row")
+    review = found.filter(pk=review_id, try_row=try_id).first()
+    if review is None:
+        raise Refused("There is no such review of this try.")
+    if review.author != actor[:150]:
+        raise Refused(f"This is the word of {review.author}; say yours beside it.")
+    if review.withdrawn_at is None:
+        _withdraw(review, actor)
+        detail = {"review": review.pk, "says": review.says}
+        audit.record(actor, "withdraw_review", f"try {try_id}", detail, address=address, dag_id=review.try_row.dag_id)
+    return review
+
+
+def seen_as(verdict: Verdict) -> str:
+    """A verdict's answer as one word or two, by which a change of it is noticed."""
+    return f"{verdict.cause} {verdict.component}".strip()
+
+
+def _withdraw(review: Review, actor: str) -> None:
+    review.withdrawn_at, review.withdrawn_by = timezone.now(), actor[:150]
+    review.save(update_fields=["withdrawn_at", "withdrawn_by"])
+
+
+def _instead(verdict: Verdict, culprit: str, cause: str, component: str) -> dict[str, str]:
+    """What was right instead, checked against the table of causes and against the verdict itself."""
+    if cause and cause not in CAUSES:
+        raise Refused("There is no such cause; see the table of causes.")
+    culprit = culprit or (CAUSES[cause].culprit if cause else verdict.culprit if component else "")
+    if not culprit:
+        raise Refused("Say what was right instead: another culprit, cause or component.")
+    if culprit not in {known.culprit for known in CAUSES.values()}:
+        raise Refused("A culprit is route, service, task or unknown.")
+    if cause and CAUSES[cause].culprit != culprit:
+        raise Refused(f"{CAUSES[cause].name} is a cause of {CAUSES[cause].culprit}, not of {culprit}.")
+    said = Review(says=Review.Says.OVERTURNED, culprit=culprit, cause=cause, component=component)
+    if said.agrees_with(verdict.culprit, verdict.cause, verdict.component):
+        raise Refused("That is what the verdict says: confirm it, or name another culprit, cause or component.")
+    return {"culprit": culprit, "cause": cause, "component": component}
+
+
+def _text(text: str, longest: int) -> str:
+    text = text.replace("\x00", "").strip()
+    if len(text) > longest:
+        raise Refused(f"That is {len(text):,} characters; at most {longest:,} are kept.")
+    return text
 
 
 @transaction.atomic

@@ -27,6 +27,7 @@ PURE = (
     "ingest.parsers",
     "ingest.rules",
     "dashboards.filters",
+    "dashboards.bounds",
     "dashboards.charts",
     "dashboards.timeline",
 )

@@ -6,7 +6,7 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ingest import histogram, models, partitions
+from ingest import actions, histogram, models, partitions
 from ingest.records import Link, Outcome
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -45,6 +45,12 @@ def a_verdict(of: models.Try, culprit: str = "route", cause: str = "member_grey"
         "rule_version": "1", "judged_at": NOW, "bad_at": of.queued_at,
     }  # fmt: skip
     return models.Verdict.objects.create(try_row=of, culprit=culprit, cause=cause, **{**facts, **changes})
+
+
+def a_review(of: models.Verdict, says: str = "confirmed", **changes: Any) -> models.Review:
+    about = {name: getattr(of, name) for name in actions.ANSWER}
+    facts: dict[str, Any] = {"author": f"person {next(_numbers)}", "at": NOW, "answer": about}
+    return models.Review.objects.create(try_row=of.try_row, says=says, **{**facts, **changes})
 
 
 def an_incident(

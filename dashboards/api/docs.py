@@ -13,6 +13,8 @@ from drf_spectacular.views import SpectacularAPIView
 from airf5.accounts import schema as _token_scheme  # noqa: F401  its import tells the generator of our tokens
 from dashboards.api.views import Read
 
+METHODS = ("get", "post", "delete")
+
 
 class Schema(SpectacularAPIView):
     """Open to anybody: it describes addresses and holds no data."""
@@ -23,17 +25,26 @@ class Schema(SpectacularAPIView):
 
 def page(request: HttpRequest, patterns: list[Any]) -> HttpResponse:
     schema = SchemaGenerator(patterns=patterns).get_schema(request=None, public=True)
-    operations = [_operation(path, item["get"]) for path, item in schema["paths"].items()]
+    operations = [
+        _operation(path, method, item[method])
+        for path, item in schema["paths"].items()
+        for method in METHODS
+        if method in item
+    ]
     shapes = [_shape(name, shape) for name, shape in sorted(schema["components"]["schemas"].items())]
     return render(request, "api/docs.html", {"info": schema["info"], "operations": operations, "shapes": shapes})
 
 
-def _operation(path: str, operation: dict[str, Any]) -> dict[str, Any]:
-    ok = operation["responses"]["200"]["content"]["application/json"]
+def _operation(path: str, method: str, operation: dict[str, Any]) -> dict[str, Any]:
+    done = min(operation["responses"])  # 200, or 201 where something is made
+    ok = operation["responses"][done]["content"]["application/json"]
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json")
     example = next(iter(ok.get("examples", {}).values()), {}).get("value")
     return {
         "id": operation["operationId"],
         "path": path,
+        "method": method.upper(),
+        "body": _kind(body["schema"]) if body else "",
         "summary": operation["summary"],
         "parameters": [_parameter(parameter) for parameter in operation.get("parameters", ())],
         "codes": [(code, answer.get("description", "")) for code, answer in operation["responses"].items()],

@@ -29,6 +29,12 @@ class BadFilter(exceptions.APIException):
         self.field = error.field
 
 
+class Refusal(exceptions.APIException):
+    """What was asked to be done cannot be done; the sentence says why."""
+
+    status_code = 400
+
+
 class TooSlow(exceptions.APIException):
     status_code = 503
     default_detail = "The database did not answer in 15 seconds; ask for a shorter time range or a narrower filter."

@@ -20,7 +20,7 @@ from airf5.accounts.auth import TokenAuthentication
 from dashboards.filters import Filter
 from dashboards.lists import Subject
 from dashboards.plain import plain
-from dashboards.queries import dags, endpoints, freshness, incidents, source_page, tries
+from dashboards.queries import accuracy, dags, endpoints, freshness, incidents, source_page, tries
 
 
 class MayRead(BasePermission):
@@ -93,6 +93,11 @@ class SourceRead(Read):
         now = timezone.now()
         asked = Filter.from_query(request.query_params, now, "sources")
         return _found(source_page.one(ident, asked, now), "source")
+
+
+class AccuracyRead(Read):
+    def get(self, request: Request) -> Response:
+        return Response(plain(accuracy.accuracy(roles.scope(request.user))))
 
 
 class NothingHere(Read):

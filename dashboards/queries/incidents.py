@@ -26,7 +26,7 @@ from dashboards.queries.rows import (
     TryRow,
 )
 from dashboards.queries.tries import EvidenceRow, Reason, evidence, reasons
-from dashboards.queries.try_rows import VERDICT, try_row
+from dashboards.queries.try_rows import standing, try_row, with_verdicts
 from dashboards.words import short
 from ingest import models
 from ingest.rules.causes import CAUSES
@@ -210,6 +210,7 @@ def _ids(one: int | None) -> list[int]:
 def _verdicts(incident_id: int, scope: Scope) -> list[Any]:
     related = ("try_row", "try_row__airflow", "endpoint", "f5_pool", "member")
     found = models.Verdict.objects.filter(incident_id=incident_id).select_related(*related)
+    found = found.prefetch_related(standing("try_row__"))
     if scope.dags is not None:
         found = found.filter(try_row__dag_id__in=scope.dags)
     return list(found.order_by("bad_at", "id")[:MOST_TRIES])
@@ -232,7 +233,7 @@ def _other_tries(
         tasks = {one.task_id for one in hit if (one.airflow, one.dag_id, one.run_id) == (airflow, dag_id, run_id)}
         same |= Q(airflow__name=airflow, dag_id=dag_id, run_id=run_id, task_id__in=tasks)
     found = models.Try.objects.filter(same, narrow.in_scope(scope)).exclude(id__in=[one.id for one in hit])
-    return tuple(try_row(one) for one in found.select_related(*VERDICT).order_by("queued_at", "id")[:MOST_TRIES])
+    return tuple(try_row(one) for one in with_verdicts(found).order_by("queued_at", "id")[:MOST_TRIES])
 
 
 def _reach(row: IncidentRow, hit: tuple[TryRow, ...], others: tuple[TryRow, ...], scope: Scope) -> Reach:

@@ -74,8 +74,9 @@ def tries(asked: Filter, scope: Scope, *, at: str = "") -> Q:
     return condition
 
 
-def in_scope(scope: Scope) -> Q:
-    return Q() if scope.dags is None else Q(dag_id__in=scope.dags)
+def in_scope(scope: Scope, at: str = "") -> Q:
+    """`at` is the way from the queried table to the try ("try_row__")."""
+    return Q() if scope.dags is None else Q(**{f"{at}dag_id__in": scope.dags})
 
 
 def active(asked: Filter) -> Q:
@@ -93,6 +94,19 @@ def verdicts(asked: Filter) -> Q:
     return condition
 
 
+def reviewed(asked: Filter) -> Q:
+    """By the newest word on each try that was not withdrawn. Reviews are few: they are read once, not once a try."""
+    if not asked.review:
+        return Q()
+    stands = models.Review.objects.filter(withdrawn_at=None)
+    newest = stands.order_by("try_row", "-at", "-id").distinct("try_row").values("id")
+    wanted = [word for word in asked.values("review") if word != "none"]
+    said = Q(id__in=models.Review.objects.filter(id__in=newest, says__in=wanted).values("try_row"))
+    if "none" not in asked.values("review"):
+        return said
+    return said | (Q(verdict__isnull=False) & ~Q(id__in=stands.values("try_row")))
+
+
 def crossing(asked: Filter, ids: dict[str, list[int]]) -> Q:
     """Tries with an exactly joined request in the window that fits all of `ids`.
 
@@ -106,7 +120,8 @@ def crossing(asked: Filter, ids: dict[str, list[int]]) -> Q:
 
 def try_rows(asked: Filter, scope: Scope) -> QuerySet[Any]:
     """The tries a question is about: active in the window, judged so, and on that route."""
-    found = models.Try.objects.filter(active(asked), tries(asked, scope), verdicts(asked), queued_at__isnull=False)
+    found = models.Try.objects.filter(active(asked), tries(asked, scope), verdicts(asked), reviewed(asked))
+    found = found.filter(queued_at__isnull=False)
     if asked.state:
         found = found.filter(state__in=asked.values("state"))
     ids = routes(asked)

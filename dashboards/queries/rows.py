@@ -83,6 +83,51 @@ class VerdictRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceRow:
+    position: int
+    feed: str
+    kind: str
+    line_id: int | None
+    at: datetime | None
+    link: str
+    says: str
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRow:
+    """What a person said of a verdict, and of which one."""
+
+    id: int
+    at: datetime
+    author: str
+    says: str  # confirmed overturned
+    culprit: str  # what was right instead; "" where it was confirmed
+    cause: str
+    cause_name: str
+    component: str
+    words: str
+    about_culprit: str  # what the verdict said when it was reviewed
+    about_cause: str
+    about_cause_name: str
+    about_component: str
+    about_rule: str
+    about_rule_version: str
+    about_status: str
+    about_confidence: float
+    earlier: bool  # the verdict says something else since
+    agrees: bool  # what the verdict says now is what this person says
+    withdrawn_at: datetime | None = None
+    withdrawn_by: str = ""
+
+    @property
+    def instead(self) -> str:
+        """What was right, in words: as far as the person said it."""
+        said = self.culprit if not self.cause else f"{self.culprit}, {self.cause_name}"
+        return f"{said}: {self.component}" if self.component else said
+
+
+@dataclass(frozen=True, slots=True)
 class TryRow:
     id: int
     airflow: str
@@ -104,6 +149,7 @@ class TryRow:
     duration_s: float | None
     max_tries: int | None = None
     verdict: VerdictRow | None = None
+    review: ReviewRow | None = None  # the newest word on the verdict that was not withdrawn
 
     @property
     def task(self) -> str:
@@ -186,7 +232,7 @@ class Span:
 
     start: datetime
     end: datetime
-    state: str  # up down disabled unknown
+    state: str  # up down disabled removed unknown
     reason: str = ""
     event_id: int | None = None
 

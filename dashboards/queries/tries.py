@@ -15,36 +15,18 @@ from dashboards.filters import Filter
 from dashboards.queries import answers, narrow, paging, requests
 from dashboards.queries.database import reading
 from dashboards.queries.incident_rows import incident_rows
-from dashboards.queries.rows import IncidentRow, MemberAnswers, Page, RequestRow, Split, TryRow
+from dashboards.queries.reviews import HistoryRow, history, reviews
+from dashboards.queries.rows import EvidenceRow, IncidentRow, MemberAnswers, Page, RequestRow, ReviewRow, Split, TryRow
 from dashboards.queries.splits import split_of
-from dashboards.queries.try_rows import VERDICT, try_row
+from dashboards.queries.try_rows import try_row, with_verdicts
 from ingest import models
 from ingest.rules.causes import CAUSES
-
-
-@dataclass(frozen=True, slots=True)
-class EvidenceRow:
-    position: int
-    feed: str
-    kind: str
-    line_id: int | None
-    at: datetime | None
-    link: str
-    says: str
-    raw: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
     supports: bool  # False: speaks against
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
-    replaced_at: datetime
-    answer: dict[str, Any]
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +57,8 @@ class TryPage:
     ti_id_from: str
     path: str
     rendered: dict[str, Any] | None
-    history: tuple[HistoryRow, ...]
+    history: tuple[HistoryRow, ...]  # answers that were replaced, oldest first
+    reviews: tuple[ReviewRow, ...]  # what people said of it, newest first, withdrawn ones too
     siblings: tuple[TryRow, ...]  # all tries of this task, this one too, by number
     members: tuple[MemberAnswers, ...]  # of the verdict's endpoint, in the try's minutes
     incident: IncidentRow | None
@@ -96,7 +79,7 @@ chosen = narrow.try_rows
 
 @reading()
 def listed(asked: Filter, scope: Scope) -> Page[TryRow]:
-    found = chosen(asked, scope).select_related(*VERDICT)
+    found = with_verdicts(chosen(asked, scope))
     if asked.sort == "-duration":
         found = found.annotate(lasted=db.functions.Coalesce("duration_s", 0.0, output_field=db.FloatField()))
     return paging.keyset(found, asked, KEYS, try_row)
@@ -104,7 +87,7 @@ def listed(asked: Filter, scope: Scope) -> Page[TryRow]:
 
 @reading()
 def one(try_id: int, scope: Scope) -> TryPage | None:
-    found = models.Try.objects.filter(narrow.in_scope(scope), id=try_id).select_related(*VERDICT, "log").first()
+    found = with_verdicts(models.Try.objects.filter(narrow.in_scope(scope), id=try_id)).select_related("log").first()
     if found is None:
         return None
     start, end = window(found)
@@ -117,11 +100,13 @@ def one(try_id: int, scope: Scope) -> TryPage | None:
         if verdict and verdict.incident_id
         else ()
     )
+    judged = judgement(verdict) if verdict else None
     return TryPage(
-        row=try_row(found), judgement=judgement(verdict) if verdict else None, requests=joined,
+        row=try_row(found), judgement=judged, requests=joined,
         candidates=requests.deciding(verdict) if verdict and not _exact(verdict, joined) else (),
         log=log.facts if log else None, log_state=found.log_state, ti_id_from=found.ti_id_from, path=found.path,
-        rendered=found.rendered, history=tuple(_history(found.id)), siblings=tuple(_siblings(found)),
+        rendered=found.rendered, history=history(found.id, verdict, judged.evidence if judged else ()),
+        reviews=reviews(found.id, verdict), siblings=tuple(_siblings(found)),
         members=_members(endpoint, verdict.bad_at or found.end_at or end) if endpoint else (),
         incident=incidents[0] if incidents else None, normal_s=_normal(found),
     )  # fmt: skip
@@ -169,14 +154,9 @@ def evidence(found: Iterable[Any]) -> tuple[EvidenceRow, ...]:
     return tuple(EvidenceRow(e.position, e.feed, e.kind, e.line_id, e.at, e.link, e.says, e.raw) for e in found)
 
 
-def _history(try_id: int) -> Iterable[HistoryRow]:
-    for old in models.VerdictHistory.objects.filter(try_row_id=try_id).order_by("replaced_at", "id"):
-        yield HistoryRow(old.replaced_at, old.answer, old.why)
-
-
 def _siblings(one: Any) -> Iterable[TryRow]:
     same = {name: getattr(one, name) for name in ("airflow_id", "dag_id", "run_id", "task_id", "map_index")}
-    return map(try_row, models.Try.objects.filter(**same).select_related(*VERDICT).order_by("try_number"))
+    return map(try_row, with_verdicts(models.Try.objects.filter(**same)).order_by("try_number"))
 
 
 def _normal(one: Any) -> float | None:

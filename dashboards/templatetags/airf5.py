@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -37,6 +38,7 @@ ICONS = {
     "ok": "ok", "slow": "slow", "client_error": "task", "server_error": "x", "unanswered": "x", "4xx": "task",
     "open": "route", "over": "ok", "late": "slow", "empty": "unknown", "refused": "x", "unavailable": "x",
     "new": "wait", "closed": "ok", "has_members": "ok", "no_members": "x", "available": "ok",
+    "removed": "skip", "added": "ok",
 }  # fmt: skip
 # What the sheet knows as data-state, for words it does not.
 HUES = {
@@ -79,6 +81,15 @@ def state(name: str, word: str = "", pill: bool = False, glyph: str = "", hue: s
 @register.simple_tag
 def culprit(name: str, pill: bool = False, word: str = "") -> SafeString:
     return state(name, word or words.CULPRIT_WORDS.get(name, name), pill)
+
+
+@register.simple_tag
+def reviewed(row: Any) -> SafeString:
+    """The newest word of a person on a verdict, which may be about an answer that was replaced since."""
+    name, glyph = ("success", "ok") if row.says == "confirmed" else ("slow", "against")
+    word = f"{row.says} by {row.author}" + (", of an earlier answer" if row.earlier else "")
+    title = f"it was {row.instead}. {row.words}" if row.instead else row.words
+    return format_html('<span class="by" title="{}">{}</span>', title, state(name, word, False, glyph))
 
 
 @register.filter
@@ -180,6 +191,20 @@ def decisive(raw: str) -> SafeString:
 @register.filter
 def percent(share: float | None) -> str:
     return "" if share is None else f"{share * 100:.0f}{words.NBSP}%"
+
+
+@register.filter
+def percents(share: float | None) -> str:
+    """With a decimal, cut and not rounded: a bound is never shown better than it is."""
+    return "" if share is None else f"{math.floor(share * 1000 + 1e-9) / 10:.1f}{words.NBSP}%"
+
+
+@register.simple_tag
+def figure(of: Any, value: float | None) -> str:
+    """A figure of the bench: a share in per cent, anything else as the number it is."""
+    if value is None:
+        return ""
+    return f"{value * 100:.2f}{words.NBSP}%" if of.k is not None else f"{value:.3f}"
 
 
 @register.filter

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from airf5.accounts.roles import scope
+from airf5.accounts.roles import PERMISSIONS, scope
+from dashboards.fields import CULPRITS
 from dashboards.filters import Filter
 from dashboards.plots import waterfall as drawn
 from dashboards.queries import freshness, requests
@@ -16,6 +18,8 @@ from dashboards.queries import tries as query
 from dashboards.queries.rows import TryRow
 from dashboards.views.page import page, page_or_part
 from dashboards.words import dur, plain, run_name, unprefixed
+from ingest import actions
+from ingest.rules.causes import CAUSES
 
 
 @page("tries")
@@ -26,7 +30,13 @@ def tries(request: HttpRequest, asked: Filter) -> HttpResponse:
 @page("")
 def attempt(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
     """One try: the answer as heading, and why we say so."""
-    found = query.one(ident, scope(request.user))
+    return page_or_part(request, "try", asked, about(request, asked, ident))
+
+
+def about(request: HttpRequest, asked: Filter, ident: int) -> dict[str, Any]:
+    """What the page of a try shows."""
+    who = scope(request.user)
+    found = query.one(ident, who)
     if found is None:
         raise Http404("There is no such try.")
     row = found.row
@@ -36,7 +46,7 @@ def attempt(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
     )
     bad = [request for request in found.requests if request.outcome != "ok"]
     verdict = row.verdict
-    context = {
+    return {
         "page": found,
         "plot": drawn.plot(found, fresh),
         "fresh": fresh,
@@ -47,11 +57,28 @@ def attempt(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
         "crumbs": crumbs(row),
         "nav": "dags",
         "badge": verdict.culprit if verdict else "",
-        "aside": plain(row.state) + ("" if row.state != "success" or not verdict else ", but slow"),
+        "aside": plain(row.state)
+        + ("" if row.state != "success" or not verdict else ", but slow")
+        + (f", {row.review.says} by {row.review.author}" if row.review else ""),
         "filters": False,
         "live": False,
+        **_form(request, found),
     }
-    return page_or_part(request, "try", asked, context)
+
+
+def _form(request: HttpRequest, found: query.TryPage) -> dict[str, Any]:
+    """What the review panel of a try needs beside the try: who may speak, and the causes to choose from."""
+    verdict = found.row.verdict
+    return {
+        "may_review": verdict is not None and scope(request.user).role in PERMISSIONS["overturn"],
+        "me": request.user.get_username(),
+        "seen": actions.seen_as(verdict) if verdict else "",
+        "causes": [(name, [c for c in CAUSES.values() if c.culprit == name]) for name in CULPRITS],
+        "given": {},
+        "problem": "",
+        "longest": actions.LONGEST_NOTE,
+        "longest_component": actions.LONGEST_COMPONENT,
+    }
 
 
 def heading(row: TryRow) -> str:

@@ -45,3 +45,23 @@ class Review(models.Model):
 
     def __str__(self) -> str:
         return f"{self.says} by {self.author}"
+
+    def is_about(self, culprit: str, cause: str, component: str) -> bool:
+        """Whether this is the answer that was reviewed."""
+        about = self.answer
+        return (about["culprit"], about["cause"], about["component"]) == (culprit, cause, component)
+
+    def agrees_with(self, culprit: str, cause: str, component: str) -> bool:
+        """Whether an answer says what this person says; what they left open is left open."""
+        if self.says == self.Says.CONFIRMED:
+            return self.is_about(culprit, cause, component)
+        if self.culprit != culprit or (self.cause or cause) != cause:
+            return False
+        return not self.component or bool(named(self.component) & named(component))
+
+
+def named(component: str) -> set[str]:
+    """How people write a component: whole, its last part, and that without its port."""
+    whole = component.strip().lower()
+    last = whole.rsplit("/", 1)[-1]
+    return {whole, last, last.split(":", 1)[0]} if whole else set()

@@ -32,6 +32,7 @@ PAGES: dict[str, Callable[[dict[str, Any]], str]] = {
     "dag": lambda ids: f"/dags/{ids['dag']}/",
     "tries": lambda ids: "/tries/",
     "try": lambda ids: f"/tries/{ids['try']}/",
+    "accuracy": lambda ids: "/accuracy/",
     "requests": lambda ids: "/requests/",
     "endpoints": lambda ids: "/endpoints/",
     "endpoint": lambda ids: f"/endpoints/{ids['endpoint']}/",
@@ -44,8 +45,8 @@ PAGES: dict[str, Callable[[dict[str, Any]], str]] = {
     "source": lambda ids: f"/sources/{ids['feed']}/",
     "why": lambda ids: "/sources/why/?of=device/bigip-1&at=2026-01-01T08:41",
 }
-NO_PAGE = {"search", "acknowledge", "note", "export", "export-one", "replay-rejects"}
-FILTERED = [name for name in PAGES if name not in ("now", "incident", "try", "why")]
+NO_PAGE = {"search", "acknowledge", "note", "review", "withdraw-review", "export", "export-one", "replay-rejects"}
+FILTERED = [name for name in PAGES if name not in ("now", "incident", "try", "why", "accuracy")]
 
 
 class Markup(HTMLParser):
@@ -104,6 +105,7 @@ def ids(db: None) -> dict[str, Any]:
     models.VerdictHistory.objects.create(
         try_row=tried, replaced_at=at, answer={"culprit": "unknown", "cause": "no_data"}, why=HOSTILE
     )
+    world.a_review(verdict, "overturned", author=HOSTILE, culprit="task", component=HOSTILE, words=HOSTILE)
     models.IncidentNote.objects.create(incident=incident, at=at, author="ann", text=HOSTILE)
     path = models.Path.objects.create(template=f"/{HOSTILE}")
     world.a_request(endpoint, at, of=tried, outcome=Outcome.UNANSWERED, path_id=path.pk, member_id=member.pk)
