@@ -7,7 +7,7 @@ PURE = ingest/records.py ingest/device_records.py ingest/device_findings.py inge
        dashboards/timeline.py airf5/env.py airf5/sql.py airf5/embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast lint bench chaos fuzz vendor requirements browser rsyslog clean
+.PHONY: help setup demo test fast lint bench faults chaos fuzz vendor requirements browser rsyslog clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -33,6 +33,9 @@ lint: setup  ## ruff, mypy on the pure modules, no missing migration
 
 bench: setup  ## measure ingestion, joins and pages
 	$(PY) bench/run.py $(ARGS)
+
+faults: setup  ## known faults through the product, scored (ARGS='--split validation --size full', SEED=...)
+	$(PY) -m bench.faults.run $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 chaos: setup  ## kill, stop and starve everything while lines come (ARGS=--long, ARGS=--planted; SEED=...)
 	$(PY) -m tests.chaos $(if $(SEED),--seed $(SEED)) $(ARGS)

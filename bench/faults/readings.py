@@ -1,0 +1,164 @@
+"""One world through the product and back: its database, its replay, its verdicts with their facts, and what F5 logged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from django.db import connection
+
+from bench.faults.baselines import Call, Ended
+from ingest import judging, replay, rules
+from ingest.management.commands.verdicts import as_json
+from ingest.models import Airflow, Request, Try, TryKey, Verdict
+from ingest.records import Outcome
+from ingest.rules.facts import Facts, Finding
+from ingest.store import names
+
+TEMPLATE = "airf5_faults"  # migrated once; every world gets a copy, which takes 50 ms
+Judged = dict[int, tuple[Facts, Finding]]
+
+
+@dataclass(slots=True)
+class Told:
+    """What the product made of one world."""
+
+    capture: str
+    airflow: Airflow
+    verdicts: list[dict[str, Any]]
+    judged: Judged  # by try id, as it was judged last
+    tries: dict[tuple[Any, ...], Try] = field(default_factory=dict)
+
+
+@contextmanager
+def template() -> Iterator[None]:
+    """A database with every migration and no row, dropped afterwards."""
+    from django.core.management import call_command
+
+    home = connection.settings_dict["NAME"]
+    _server(f'DROP DATABASE IF EXISTS "{TEMPLATE}" WITH (FORCE)', f'CREATE DATABASE "{TEMPLATE}"')
+    connection.settings_dict["NAME"] = TEMPLATE
+    try:
+        call_command("migrate", verbosity=0, interactive=False)
+        connection.close()
+        connection.settings_dict["NAME"] = home
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = home
+        _server(f'DROP DATABASE IF EXISTS "{TEMPLATE}" WITH (FORCE)')
+
+
+@contextmanager
+def database(name: str) -> Iterator[None]:
+    """A fresh copy of the template; Django speaks to it inside, and this process forgets the names of the last one."""
+    home = connection.settings_dict["NAME"]
+    drop = f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'
+    _server(drop, f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}" STRATEGY FILE_COPY')
+    connection.settings_dict["NAME"] = name
+    names.forget()
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = home
+        _server(drop)
+
+
+def _server(*statements: str) -> None:
+    """Run statements that are about whole databases; nothing may be connected to those."""
+    connection.close()
+    home, connection.settings_dict["NAME"] = connection.settings_dict["NAME"], "postgres"
+    try:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = home
+
+
+@contextmanager
+def noted() -> Iterator[Judged]:
+    """Keeps the facts of every judgement made inside, with the finding."""
+    found: Judged = {}
+
+    def judge(facts: Facts) -> Finding:
+        finding = rules.judge(facts)
+        found[facts.attempt.try_id] = facts, finding
+        return finding
+
+    with mock.patch.object(judging, "judge", judge):
+        yield found
+
+
+def told(folder: Path) -> Told:
+    """Replay a capture as `manage.py replay DIR --wait` does, and read the verdicts as `manage.py verdicts` prints them."""
+    with noted() as judged:
+        done = replay.replay(folder, wait=True)
+    airflow = Airflow.objects.get(name=done.airflow)
+    tries = {_key(t): t for t in Try.objects.filter(airflow=airflow).select_related("verdict")}
+    return Told(done.name, airflow, verdicts_of(airflow, judged), judged, tries)
+
+
+def _key(t: Try) -> tuple[Any, ...]:
+    return t.dag_id, t.run_id, t.task_id, t.map_index, t.try_number
+
+
+def verdicts_of(airflow: Airflow, judged: Judged) -> list[dict[str, Any]]:
+    """Lines of `manage.py verdicts`, in order of their key, with what the bench needs besides."""
+    found = Verdict.objects.filter(try_row__airflow=airflow).select_related(
+        "try_row__airflow", "endpoint", "f5_pool", "member"
+    )
+    order = ("try_row__dag_id", "try_row__run_id", "try_row__task_id", "try_row__map_index", "try_row__try_number")
+    out = []
+    for v in found.prefetch_related("evidence").order_by(*order):
+        cited = list(v.evidence.all())
+        facts = judged[v.try_row_id][0] if v.try_row_id in judged else None
+        out.append(
+            as_json(v)
+            | {
+                "rule": v.rule,
+                "component_kind": v.component_kind,
+                "kinds": [e.kind for e in cited],
+                "link": next((e.link for e in cited if e.kind == "request"), ""),
+                "uncovered": facts is not None and bool(facts.coverage.gap),
+            }
+        )
+    return out
+
+
+def span(t: Try) -> tuple[datetime, datetime]:
+    """From when a try was wanted to its end."""
+    end = t.end_at or t.start_at or t.queued_at
+    assert end is not None
+    return min(filter(None, (t.scheduled_at, t.queued_at, t.start_at, end))), end
+
+
+def calls() -> list[Call]:
+    """Every request of this database; keys are those of UUID and header only."""
+    tries = dict(TryKey.objects.exclude(try_row=None).values_list("pk", "try_row_id"))
+    rows = Request.objects.order_by("ts", "line_id").values_list(
+        "ts", "endpoint_id", "outcome", "response_us", "method", "path_id", "try_key_id"
+    )
+    return [
+        Call(
+            ts.timestamp(), endpoint, outcome in (Outcome.SERVER_ERROR, Outcome.UNANSWERED), (took or 0) / 1e6,
+            f"{method} {path}", tries.get(key),
+        )
+        for ts, endpoint, outcome, took, method, path, key in rows.iterator(chunk_size=20_000)
+    ]  # fmt: skip
+
+
+def ended(told: Told) -> list[Ended]:
+    """Every try that ended."""
+    return [
+        Ended(key, t.pk, t.end_at.timestamp(), t.hostname, t.state == "failed")
+        for key, t in told.tries.items()
+        if t.end_at is not None
+    ]

@@ -1,0 +1,179 @@
+"""Truth and verdicts of one world set side by side: one row for every try that has either (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from captures.score import ALIASN, key, norm
+
+ROUTE, SERVICE, TASK, UNKNOWN = CULPRITS = ("route", "service", "task", "unknown")
+# Codes that name no fault: of a kind that no rule knows, they are the honest answers
+GENERAL = frozenset({"unanswered", "undecided", "no_data", "no_f5_path", ""})
+LINKS = {
+    "by the try's UUID in the URL": "uuid",
+    "by the X-Airflow-Task header": "header",
+    "by the run's trace id and time": "run_and_time",
+    "by client, endpoint and time": "client_and_endpoint",
+    "by endpoint and time": "time_and_endpoint",
+}
+
+Key = tuple[str, str, str, int, int]  # dag, run, task, map index, try
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the truth says of one try: what the logs can tell, and what was really done."""
+
+    culprit: str
+    cause: str
+    accepted: frozenset[str]  # codes that are as good, the cause itself among them
+    component: str = ""
+    component_kind: str = ""
+    really: str = ""  # culprit by the twin run; "": the truth does not say more than the logs
+    kind: str = ""  # N1 ... A14, H1; in captures without kinds the fault's own word for it
+    twin: str = ""
+    unseen: bool = False  # a kind that no other split has
+    fault: str = ""  # "": no fault of the plan
+
+    @property
+    def identifiable(self) -> bool:
+        return self.culprit != UNKNOWN
+
+    @property
+    def blamed(self) -> str:
+        """Whose fault it was in fact, where that is known."""
+        return self.really or (self.culprit if self.identifiable else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the product said of one try; without a verdict it said nothing."""
+
+    culprit: str = UNKNOWN
+    cause: str = ""
+    component: str = ""
+    component_kind: str = ""
+    confidence: float = 0.0
+    acquitted: bool = False
+    status: str = "missing"
+    incident: int | None = None
+    rule: str = "none"
+    link: str = "none"
+    sentence: str = ""
+    uncovered: bool = False  # a log that is needed has a gap at that time
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One try of one world."""
+
+    world: str
+    key: Key
+    expected: Expected | None  # None: the truth needs no verdict of it
+    said: Said
+    confounders: tuple[str, ...] = ()
+    others: Mapping[str, str] = field(default_factory=dict)  # baseline -> the culprit it names
+
+    @property
+    def culprit_right(self) -> bool:
+        return self.expected is not None and self.said.culprit == self.expected.culprit
+
+    @property
+    def cause_right(self) -> bool:
+        """Strict: the culprit, and one of the codes that are right."""
+        return self.culprit_right and self.expected is not None and self.said.cause in self.expected.accepted
+
+    @property
+    def component_right(self) -> bool:
+        return self.expected is not None and short(self.said.component) == short(self.expected.component)
+
+    @property
+    def falsely_blamed(self) -> bool:
+        """Not the network, and called so."""
+        innocent = self.expected is None or self.expected.blamed in (SERVICE, TASK)
+        return innocent and self.said.culprit == ROUTE
+
+    @property
+    def falsely_cleared(self) -> bool:
+        """The network, and called another's fault, or acquitted."""
+        guilty = self.expected is not None and self.expected.blamed == ROUTE
+        return guilty and self.said.culprit != ROUTE and (self.said.culprit != UNKNOWN or self.said.acquitted)
+
+    def told(self) -> dict[str, Any]:
+        """As JSON, for people who look at single answers."""
+        expected = asdict(self.expected) | {"accepted": sorted(self.expected.accepted)} if self.expected else None
+        return {
+            "world": self.world, "key": list(self.key), "expected": expected, "said": asdict(self.said),
+            "confounders": list(self.confounders), "others": dict(self.others),
+        }  # fmt: skip
+
+
+def short(component: str) -> str:
+    """A component without its partition and its case: /Common/orders2:9000 is orders2:9000."""
+    return component.strip().rsplit("/", 1)[-1].lower()
+
+
+def said_of(verdict: Mapping[str, Any]) -> Said:
+    """A line of `manage.py verdicts`, with `rule`, `component_kind`, `link` and `uncovered` where they are known."""
+    culprit = verdict.get("culprit")
+    return Said(
+        culprit=culprit if culprit in CULPRITS else UNKNOWN,
+        cause=norm(verdict.get("cause")),
+        component=verdict.get("component") or "",
+        component_kind=verdict.get("component_kind") or "",
+        confidence=float(verdict.get("confidence") or 0.0),
+        acquitted=verdict.get("route_acquitted") is True,
+        status=verdict.get("status") or "",
+        incident=verdict.get("incident"),
+        rule=verdict.get("rule") or "",
+        link=LINKS.get(verdict.get("link") or "", "none"),
+        sentence=verdict.get("sentence") or "",
+        uncovered=verdict.get("uncovered") is True,
+    )
+
+
+def expected_of(world: str, one: Mapping[str, Any], faults: Mapping[str, Mapping[str, Any]]) -> Expected:
+    """A row of the truth's `tries`; what a capture without kinds does not say is filled in."""
+    fault = faults.get(one.get("fault") or "", {})
+    cause = norm(one["cause"])
+    told = {norm(code) for code in one.get("accepted") or ()}
+    return Expected(
+        culprit=one["culprit"],
+        cause=cause,
+        accepted=frozenset(told | {cause}) if told else frozenset(ALIASN.get(cause, {cause})),
+        component=one.get("component") or "",
+        component_kind=one.get("component_kind") or "",
+        really=(one.get("really") or {}).get("culprit") or "",
+        kind=one.get("kind") or fault.get("kind") or "own",
+        twin=one.get("twin") or fault.get("twin") or "",
+        unseen=fault.get("unseen") is True,
+        fault=f"{world}/{one['fault']}" if one.get("fault") else "",
+    )
+
+
+def rows(
+    world: str, truth: Mapping[str, Any], verdicts: Iterable[Mapping[str, Any]],
+    others: Mapping[Key, Mapping[str, str]] | None = None,
+) -> list[Row]:  # fmt: skip
+    """Every try that the truth or the product has something to say about, in order of its key."""
+    faults = {fault["id"]: fault for fault in truth["faults"]}
+    expected = {key(one): one for one in truth["tries"]}
+    said = {key(one): one for one in verdicts}
+    out = []
+    for k in sorted(expected.keys() | said.keys()):
+        one = expected.get(k)
+        fault = faults.get(one.get("fault") or "", {}) if one else {}
+        named = (one or {}).get("confounders")
+        out.append(
+            Row(
+                world=world,
+                key=k,
+                expected=expected_of(world, one, faults) if one else None,
+                said=said_of(said[k]) if k in said else Said(),
+                confounders=tuple(sorted(named if named is not None else fault.get("confounders") or ())),
+                others=(others or {}).get(k, {}),
+            )
+        )
+    return out
