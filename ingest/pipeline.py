@@ -16,7 +16,17 @@ from django.db import transaction
 from django.utils import timezone
 
 from airf5.failpoints import failpoint, planted
-from ingest import airflow_feed, icontrol_feed, incidents, judging, leases, partitions, retention, snapshot_feed, spool_files
+from ingest import (
+    airflow_feed,
+    icontrol_feed,
+    incidents,
+    judging,
+    leases,
+    partitions,
+    retention,
+    snapshot_feed,
+    spool_files,
+)
 from ingest.completeness import clocks, ledger, recount
 from ingest.models import Airflow, Batch, Feed, Slot
 from ingest.setup import templates
@@ -165,8 +175,8 @@ def _at_the_end(feed: Feed, globs: Sequence[str]) -> dict[str, object]:
     known: dict[str, object] = {"message": "; ".join(problems)[:2000], "position_lag": 0}
     upto, words, well = ledger.at_the_end(feed, globs, now)
     known["cursor"] = feed.cursor
-    if feed.kind in (Feed.Kind.F5_LTM, Feed.Kind.F5_AUDIT):
-        return known | _as_its_request_log(feed, problems, upto)
+    if feed.kind in ledger.CALM:
+        return known | _as_its_request_log(feed, problems, upto, words)
     if upto is None:
         return known
     if feed.complete_to is None or upto > feed.complete_to:
@@ -176,18 +186,25 @@ def _at_the_end(feed: Feed, globs: Sequence[str]) -> dict[str, object]:
     return known
 
 
-def _as_its_request_log(feed: Feed, problems: list[str], alone: datetime | None) -> dict[str, object]:
+def _as_its_request_log(feed: Feed, problems: list[str], alone: datetime | None, words: str) -> dict[str, object]:
     """How far a log that is silent by nature is complete: as far as the talking log of the same device.
 
     Both come by the same way, so while requests arrive, no news of members is that nothing changed. Without a request log
-    it is complete as far as its own silence lets one say (`alone`).
+    it is complete as far as its own silence lets one say (`alone`). But a gap of its own that lasts wins: requests are
+    sent by other means than syslog, which can be switched off alone.
     """
     talking = Feed.objects.filter(device=feed.device_id, kind=Feed.Kind.F5_REQUEST, enabled=True, capture=feed.capture)
     upto = talking.order_by("-complete_to").values_list("complete_to", flat=True).exclude(complete_to=None).first()
     received = feed.cursor.get("received_to")
     own = datetime.fromisoformat(received) if received else None
-    known: dict[str, object] = {"state": Feed.State.LATE if problems else Feed.State.OK, "last_ok_at": timezone.now()}
-    newest = max(filter(None, (upto or alone, own, feed.complete_to)), default=None)
+    lacks = ledger.lacks_from(feed)
+    late = bool(problems or lacks)
+    known: dict[str, object] = {"state": Feed.State.LATE if late else Feed.State.OK, "last_ok_at": timezone.now()}
+    if lacks and not problems:
+        known["message"] = words
+    newest = max(filter(None, (upto or alone, own)), default=None)
+    newest = min(newest, lacks) if newest and lacks else newest
+    newest = max(filter(None, (newest, feed.complete_to)), default=None)
     if newest is None:
         return {}
     feed.complete_from = feed.complete_from or newest

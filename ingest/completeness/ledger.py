@@ -25,6 +25,8 @@ Kind = Gap.Kind
 SETTLED, SILENT_S = usual.SETTLED, usual.LEAST_S
 KEEP_HOURS = timedelta(weeks=usual.WEEKS + 1)
 KEEP = timedelta(days=30)
+# These tell of changes alone: nothing happened is nothing said
+CALM = frozenset({Feed.Kind.F5_LTM, Feed.Kind.F5_AUDIT})
 # What these lack cannot be read afterwards; an Airflow's REST API tells it all when it answers again.
 LOST_WHEN_AWAY = frozenset({Feed.Kind.F5_ICONTROL, Feed.Kind.F5_REST})
 TOGETHER = timedelta(seconds=30)  # losses of one kind as near as that are one gap
@@ -137,7 +139,7 @@ def _is_usual(feed: Feed, silence: Span) -> bool:
         return False
     if stands_by(feed, silence):
         return False
-    reached = usual.reach(silence.start, silence.end, None, quiet_to(feed), hours_of(feed))
+    reached = usual.reach(silence.start, silence.end, None, quiet_to(feed), hours_of(feed), feed.kind in CALM)
     if reached.silent_since is None:
         return True
     note(feed, Kind.SILENT, reached.silent_since, silence.end, reached.words)
@@ -223,13 +225,19 @@ def at_the_end(feed: Feed, globs: Sequence[str], now: datetime) -> tuple[datetim
         close_gap(feed, (Kind.SILENT,), last)
         return now - SETTLED, f"Nothing was received since {_said(last)}: another unit of its pair does the work.", True
     connected = beat.at if beat and not away and beat.is_connected(feed.kind) else None
-    reached = usual.reach(last, now, connected, quiet_to(feed), hours_of(feed))
+    reached = usual.reach(last, now, connected, quiet_to(feed), hours_of(feed), feed.kind in CALM)
     if reached.silent_since is not None:
         open_gap(feed, Kind.SILENT, reached.silent_since, reached.words)
     else:  # one that was open is disproved: by the device's counters, or by what is usual at another hour
         close_gap(feed, (Kind.SILENT,), last)
     words = f"Nothing was received since {_said(last)}: {reached.words}."
     return reached.upto, words, reached.sure and reached.silent_since is None
+
+
+def lacks_from(feed: Feed) -> datetime | None:
+    """From when on a spool feed lacks everything, if it does now."""
+    lasting = Gap.objects.filter(feed=feed, kind__in=(Kind.SILENT, Kind.RECEIVER), end=None)
+    return lasting.order_by("start").values_list("start", flat=True).first()
 
 
 def _said(at: datetime) -> str:

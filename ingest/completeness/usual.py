@@ -15,6 +15,7 @@ LEAST_S = 120.0  # so short a silence says nothing of anybody
 FACTOR = 2.0
 LEAST_ARRIVALS = 100
 LEAST_KNOWN = timedelta(hours=6)  # of a new feed, before anything of it is called usual
+LEAST_KNOWN_CALM = timedelta(days=7)  # of one that speaks of changes alone: a bad day of many is followed by silence
 WEEKS = 4
 LEAST_WEEKS = 3
 
@@ -41,23 +42,26 @@ class Usual(NamedTuple):
         return max(LEAST_S, FACTOR * self.longest_s)
 
 
-def usual(hours: Sequence[Hour], since: datetime) -> Usual | None:
-    """How long the feed can be silent from `since` on; None while too little is known of it."""
+def usual(hours: Sequence[Hour], since: datetime, calm: bool = False) -> Usual | None:
+    """How long the feed can be silent from `since` on; None while too little is known of it.
+
+    `calm`: it speaks of changes alone, so the time of the day says nothing and four weeks are looked at as one.
+    """
     known = [hour for hour in hours if timedelta(0) <= since - hour.start < WEEKS * WEEK + HOUR]
-    if not known or since - min(hour.start for hour in known) < LEAST_KNOWN:
+    if not known or since - min(hour.start for hour in known) < (LEAST_KNOWN_CALM if calm else LEAST_KNOWN):
         return None
     narrowing = (
         (WEEK, f"at this hour of the week, {WEEKS} weeks back"),
         (DAY, f"at this hour of the day, {WEEKS} weeks back"),
     )
-    for period, basis in narrowing:
+    for period, basis in () if calm else narrowing:
         same = [hour for hour in known if _near(hour.start, since, period)]
         rounds = {round((since - hour.start) / period) for hour in same}
         if len(rounds) >= 2 and sum(hour.arrivals for hour in same) >= LEAST_ARRIVALS:
             return Usual(max(hour.longest_s for hour in same), basis)
     if sum(hour.arrivals for hour in known) < LEAST_ARRIVALS:
         return None
-    return Usual(max(hour.longest_s for hour in known), "since it began")
+    return Usual(max(hour.longest_s for hour in known), f"in {WEEKS} weeks" if calm else "since it began")
 
 
 def _near(start: datetime, since: datetime, period: timedelta) -> bool:
@@ -95,7 +99,12 @@ CONNECTED = timedelta(seconds=60)  # after so long the kernel has noticed that t
 
 
 def reach(
-    last: datetime, now: datetime, connected_at: datetime | None, quiet_to: datetime | None, hours: Sequence[Hour]
+    last: datetime,
+    now: datetime,
+    connected_at: datetime | None,
+    quiet_to: datetime | None,
+    hours: Sequence[Hour],
+    calm: bool = False,
 ) -> Reach:
     """How far a feed is complete whose last line was received at `last`, and all of it is read.
 
@@ -106,7 +115,7 @@ def reach(
     if (now - last).total_seconds() <= LEAST_S:
         return Reach(max(last, now - SETTLED), "")
     since = max(last, quiet_to) if quiet_to else last
-    how = usual(hours, last)
+    how = usual(hours, last, calm)
     if how is not None:
         missed = should_have_spoken(hours, since, now)
         if (now - since).total_seconds() >= how.limit_s or missed:

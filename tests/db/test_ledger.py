@@ -304,3 +304,52 @@ def test_a_unit_that_stands_by_is_silent_by_right(scene: Scene) -> None:
     world.models.Device.objects.filter(pk=device.pk).update(failover="")  # nobody says, but the other one speaks
     scene.receive(10)
     assert scene.gaps() == [] and scene.feed.state == Feed.State.OK
+
+
+@pytest.fixture
+def calm(scene: Scene) -> Scene:
+    """The ltm log of a device whose request log talks: for two weeks never silent for more than 100 seconds."""
+    Feed.objects.create(
+        kind="f5_request",
+        name="lb1/talks",
+        device=scene.feed.device,
+        complete_to=scene.ago(5),
+        config={"glob": ["/no"]},
+    )
+    Feed.objects.filter(pk=scene.feed.pk).update(kind="f5_ltm")
+    start = scene.now.replace(minute=0, second=0) - timedelta(hours=1)
+    FeedHour.objects.bulk_create(
+        FeedHour(feed=scene.feed, start=start - timedelta(hours=n), lines=2, arrivals=2, longest_s=100.0)
+        for n in range(24 * 14)
+    )
+    return scene
+
+
+def hear(calm: Scene, seconds_ago: float) -> None:
+    """A line of the ltm log, received so long ago, and one look."""
+    at = calm.ago(seconds_ago)
+    calm.receive(raw=f"{stamp(at)} 10.0.0.1 <133>{at:%b %d %H:%M:%S} lb1 notice mcpd[1]: 01070727:5: Pool member up.\n")
+
+
+def test_a_calm_log_is_complete_as_far_as_the_request_log_of_its_device(calm: Scene) -> None:
+    hear(calm, 150)
+    assert (calm.feed.complete_to, calm.feed.state, calm.gaps()) == (calm.ago(5), Feed.State.OK, [])
+
+
+def test_its_own_silence_beyond_chance_wins_over_the_request_log(calm: Scene) -> None:
+    hear(calm, 900)
+    assert calm.gaps() == [(Kind.SILENT, calm.ago(900), None)]
+    assert (calm.feed.complete_to, calm.feed.state) == (calm.ago(900), Feed.State.LATE)
+    assert "longest usual silence is 100 s in 4 weeks" in calm.feed.message
+    hear(calm, 1)
+    assert calm.gaps() == [(Kind.SILENT, calm.ago(900), calm.ago(1))]
+    assert (calm.feed.complete_to, calm.feed.state, calm.feed.message) == (calm.ago(1), Feed.State.OK, "")
+
+
+def test_a_receiver_that_is_away_wins_too(calm: Scene) -> None:
+    hear(calm, 150)
+    calm.beat(100)
+    Feed.objects.filter(pk=calm.feed.pk).update(complete_to=None)
+    calm.look()
+    assert calm.gaps() == [(Kind.RECEIVER, calm.ago(100), None)]
+    assert (calm.feed.complete_to, calm.feed.state) == (calm.ago(100), Feed.State.LATE)

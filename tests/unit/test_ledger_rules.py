@@ -120,6 +120,18 @@ def test_counters_outweigh_chance_and_chance_outweighs_a_connection() -> None:
 # What the receiver says
 
 
+def test_a_log_of_changes_is_judged_by_weeks_and_not_by_the_hour() -> None:
+    """A member flapped all day, then it was mended: the calm after it is no gap. A week later, two days of silence are."""
+    flapped = hours(8, longest=60)
+    assert usual.reach(T, at(120), None, None, flapped).silent_since == T
+    assert usual.usual(flapped, T, calm=True) is None
+    assert usual.reach(T, at(120), None, None, flapped, calm=True).silent_since is None
+    weeks = [*hours(24 * 9, arrivals=1, longest=10.0), usual.Hour(T - timedelta(days=8), 1, 20 * 3600.0)]
+    assert usual.usual(weeks, T, calm=True) == usual.Usual(20 * 3600.0, "in 4 weeks")
+    assert usual.reach(T, T + timedelta(hours=39), None, None, weeks[8:], calm=True).silent_since is None
+    assert usual.reach(T, T + timedelta(hours=41), None, None, weeks[8:], calm=True).silent_since == T
+
+
 def test_the_receiver_writes_down_what_it_lost(tmp_path: Path) -> None:
     status = Status()
     report = Report(tmp_path, status)
