@@ -11,7 +11,7 @@ NEED_NO_SERVICE = {
     "makemigrations", "parse", "receive", "spectacular", "startapp", "testserver", "version",
 }  # fmt: skip
 NEED_TABLES = {
-    "replay", "verdicts", "incidents", "demo", "runserver", "token", "doctor", "audit", "sources",
+    "replay", "rejudge", "verdicts", "incidents", "demo", "runserver", "token", "doctor", "audit", "sources",
     "secrets", "createsuperuser",
 }  # fmt: skip
 NEED_BROKER = {"demo"}

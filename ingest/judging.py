@@ -68,7 +68,10 @@ def judge_again(airflow: Airflow, ids: Sequence[int], now: datetime) -> Answers:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK, airflow.pk))
         found = list(readable(Try.objects.filter(airflow=airflow, pk__in=ids, end_at__isnull=False)).order_by("pk"))
-        return _settle(airflow, found, now)
+        said = _settle(airflow, found, now)
+        waits = [v.try_row_id for v in said.verdicts if v.status != Verdict.Status.FINAL]
+        Try.objects.filter(pk__in=waits, judge=False).update(judge=True)
+        return said
 
 
 def readable(tries: QuerySet[Try]) -> QuerySet[Any]:
@@ -282,6 +285,7 @@ ANSWER = (
     "confidence", "endpoint_id", "f5_pool_id", "member_id", "links", "candidates", "bad_at", "absorbed",
     "requests", "split", "rule", "rule_version",
 )  # fmt: skip
+MATTERS = ("culprit", "cause", "component", "route_acquitted", "status")
 EVIDENCE = ("feed", "kind", "line_id", "at", "link", "says", "raw")
 
 
@@ -352,7 +356,7 @@ def _differs(old: Verdict, new: Verdict) -> bool:
 
 def _matters(old: Verdict, new: Verdict) -> bool:
     """A changed waiting list alone is no new answer."""
-    return (old.culprit, old.cause, old.component, old.status) != (new.culprit, new.cause, new.component, new.status)
+    return any(getattr(old, name) != getattr(new, name) for name in MATTERS)
 
 
 def _why(old: Verdict, new: Verdict) -> str:
@@ -360,4 +364,6 @@ def _why(old: Verdict, new: Verdict) -> str:
         return f"rules {new.rule_version} replaced rules {old.rule_version}"
     if (old.culprit, old.cause, old.component) != (new.culprit, new.cause, new.component):
         return f"late rows: {old.cause} became {new.cause}"
+    if old.route_acquitted != new.route_acquitted:
+        return f"late rows: the route is {'acquitted' if new.route_acquitted else 'no longer acquitted'}"
     return "all data arrived" if new.status == Verdict.Status.FINAL else "waits again for data"

@@ -24,7 +24,7 @@ class Command(BaseCommand):
             "evidence"
         )
         if options["airflow"]:
-            found = found.filter(try_row__airflow__in=_airflows(options["airflow"]))
+            found = found.filter(try_row__airflow__in=airflows_named(options["airflow"]))
         key = [
             f"try_row__{name}" for name in ("airflow__name", "dag_id", "run_id", "task_id", "map_index", "try_number")
         ]
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(as_json(verdict), ensure_ascii=False))
 
 
-def _airflows(name: str) -> list[Airflow]:
+def airflows_named(name: str) -> list[Airflow]:
     """The Airflow of that name, those of the capture of that name, or those that captures know by that name."""
     by_capture = Airflow.objects.filter(feeds__capture=name).distinct()
     inside = Airflow.objects.filter(name__endswith=f"/{name}")
