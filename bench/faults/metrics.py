@@ -70,7 +70,10 @@ def counted(
 
 def _is_full(row: Row) -> bool:
     """A try of which no line is missing."""
-    return not any(name.startswith(("loss", "gap", "late")) for name in row.confounders) and not row.said.uncovered
+    return (
+        not any(name.startswith(("loss", "gap", "declared_gap", "late")) for name in row.confounders)
+        and not row.said.uncovered
+    )
 
 
 def figures(rows: Sequence[Row]) -> list[Figure]:
@@ -89,6 +92,7 @@ def blame(rows: Sequence[Row]) -> list[Figure]:
     known = [r for r in rows if r.expected is not None and r.expected.culprit == ROUTE]
     return [
         share("V1", "false blame: not the network, called so", innocent, lambda r: r.falsely_blamed, AT_MOST, 0.0025),
+        share("V1u", "not the network, and no log tells more than unanswered", innocent, lambda r: r.honestly_blamed, AT_MOST),
         share("V2", "false clear: the network, called another's or acquitted", guilty,
               lambda r: r.falsely_cleared, AT_MOST, 0.005),
         share("V3p", "precision of route", said, _rightly, AT_LEAST, 0.995),
@@ -99,7 +103,7 @@ def blame(rows: Sequence[Row]) -> list[Figure]:
 
 
 def _rightly(row: Row) -> bool:
-    return row.expected is not None and (row.expected.blamed or row.expected.culprit) == ROUTE
+    return row.expected is not None and (row.cause_right or row.expected.blamed == ROUTE)
 
 
 def coverage(rows: Sequence[Row]) -> list[Figure]:
@@ -110,8 +114,8 @@ def coverage(rows: Sequence[Row]) -> list[Figure]:
     blind = [r for r in rows if r.said.uncovered or (r.expected is not None and r.expected.cause == "no_data")]
     return [
         share("V4", "unknown where it can be told, no line missing", filter(_is_full, clear),
-              lambda r: r.said.culprit == UNKNOWN, AT_MOST, 0.03),
-        share("V4n", "unknown where it cannot be told", dark, lambda r: r.said.culprit == UNKNOWN, AT_LEAST, 0.95),
+              lambda r: r.said.culprit == UNKNOWN and not r.culprit_right, AT_MOST, 0.03),
+        share("V4n", "unknown where it cannot be told", dark, lambda r: r.culprit_right, AT_LEAST, 0.95),
         share("V5", "sure of the route over a gap", blind, _sure_of_route, AT_MOST, 0.0,
               "blamed, called the service's fault, or acquitted"),
     ]  # fmt: skip
@@ -233,9 +237,9 @@ def unseen(rows: Iterable[Row]) -> list[Figure]:
 
 
 def _binary(row: Row) -> bool:
-    """Called the network's or not, as it is; unknown is neither."""
+    """Called the network's or not, as it is; unknown is neither, unless the logs tell no more."""
     known = row.said.culprit != UNKNOWN and row.expected is not None
-    return known and (row.said.culprit == ROUTE) == (row.expected.culprit == ROUTE)  # type: ignore[union-attr]
+    return row.cause_right or (known and (row.said.culprit == ROUTE) == (row.expected.culprit == ROUTE))  # type: ignore[union-attr]
 
 
 def _misnamed(row: Row) -> bool:

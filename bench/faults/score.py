@@ -36,6 +36,7 @@ class Expected:
     twin: str = ""
     unseen: bool = False  # a kind that no other split has
     fault: str = ""  # "": no fault of the plan
+    strict: bool = False  # a capture that does not say which codes are as good: their culprit must be right too
 
     @property
     def identifiable(self) -> bool:
@@ -43,8 +44,13 @@ class Expected:
 
     @property
     def blamed(self) -> str:
-        """Whose fault it was in fact, where that is known."""
-        return self.really or (self.culprit if self.identifiable else "")
+        """Whose fault it was in fact, "" where that is not known."""
+        told = self.really or self.culprit
+        return told if told != UNKNOWN else ""
+
+    def accepts(self, culprit: str, cause: str) -> bool:
+        """Whether this answer is as right as the one expected: another code can be, whoever it names."""
+        return cause in self.accepted and (culprit == self.culprit or not self.strict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,28 +84,35 @@ class Row:
 
     @property
     def culprit_right(self) -> bool:
-        return self.expected is not None and self.said.culprit == self.expected.culprit
+        return self.expected is not None and (self.said.culprit == self.expected.culprit or self.cause_right)
 
     @property
     def cause_right(self) -> bool:
-        """Strict: the culprit, and one of the codes that are right."""
-        return self.culprit_right and self.expected is not None and self.said.cause in self.expected.accepted
+        return self.expected is not None and self.expected.accepts(self.said.culprit, self.said.cause)
 
     @property
     def component_right(self) -> bool:
         return self.expected is not None and short(self.said.component) == short(self.expected.component)
 
     @property
+    def honestly_blamed(self) -> bool:
+        """Not the network in fact, but the logs say no more than `unanswered`, which is what was said."""
+        innocent = self.expected is not None and self.expected.blamed in (SERVICE, TASK)
+        return innocent and self.said.culprit == ROUTE and self.cause_right
+
+    @property
     def falsely_blamed(self) -> bool:
-        """Not the network, and called so."""
+        """Not the network, and called so, though the logs do not ask for it."""
         innocent = self.expected is None or self.expected.blamed in (SERVICE, TASK)
-        return innocent and self.said.culprit == ROUTE
+        return innocent and self.said.culprit == ROUTE and not self.honestly_blamed
 
     @property
     def falsely_cleared(self) -> bool:
         """The network, and called another's fault, or acquitted."""
         guilty = self.expected is not None and self.expected.blamed == ROUTE
-        return guilty and self.said.culprit != ROUTE and (self.said.culprit != UNKNOWN or self.said.acquitted)
+        if not guilty or self.said.culprit == ROUTE:
+            return False
+        return self.said.acquitted if self.said.culprit == UNKNOWN else not self.cause_right
 
     def told(self) -> dict[str, Any]:
         """As JSON, for people who look at single answers."""
@@ -143,6 +156,7 @@ def expected_of(world: str, one: Mapping[str, Any], faults: Mapping[str, Mapping
         culprit=one["culprit"],
         cause=cause,
         accepted=frozenset(told | {cause}) if told else frozenset(ALIASN.get(cause, {cause})),
+        strict=not told,
         component=one.get("component") or "",
         component_kind=one.get("component_kind") or "",
         really=(one.get("really") or {}).get("culprit") or "",
@@ -153,14 +167,22 @@ def expected_of(world: str, one: Mapping[str, Any], faults: Mapping[str, Mapping
     )
 
 
+def _sized(world: Mapping[str, Any]) -> list[str]:
+    """How much of the lines is lost and how far clocks are off, as names: loss_10 (%), skew_5 (s, either way)."""
+    out = [f"loss_{world['loss'] * 100:.0f}"] if world.get("loss") else []
+    return out + ([f"skew_{abs(world['skew_s']):g}"] if world.get("skew_s") else [])
+
+
 def rows(
     world: str, truth: Mapping[str, Any], verdicts: Iterable[Mapping[str, Any]],
     others: Mapping[Key, Mapping[str, str]] | None = None,
 ) -> list[Row]:  # fmt: skip
     """Every try that the truth or the product has something to say about, in order of its key."""
     faults = {fault["id"]: fault for fault in truth["faults"]}
+    sized = _sized(truth.get("world") or {})
     expected = {key(one): one for one in truth["tries"]}
-    said = {key(one): one for one in verdicts}
+    edge = {tuple(one) for one in truth.get("ignored") or ()}  # slow or not, by a hair: nothing is asked of them
+    said = {k: one for one in verdicts if (k := key(one)) not in edge or k in expected}
     out = []
     for k in sorted(expected.keys() | said.keys()):
         one = expected.get(k)
@@ -172,7 +194,7 @@ def rows(
                 key=k,
                 expected=expected_of(world, one, faults) if one else None,
                 said=said_of(said[k]) if k in said else Said(),
-                confounders=tuple(sorted(named if named is not None else fault.get("confounders") or ())),
+                confounders=tuple(sorted({*(named if named is not None else fault.get("confounders") or ()), *sized})),
                 others=(others or {}).get(k, {}),
             )
         )

@@ -26,8 +26,8 @@ def counts(rows: Sequence[Row]) -> dict[str, int]:
         "cause_right": sum(r.cause_right for r in clear),
         "component_named": len(named),
         "component_right": sum(r.component_right for r in named),
-        "unknown": sum(r.said.culprit == UNKNOWN for r in clear),
-        "said_blindly": sum(r.said.culprit != UNKNOWN for r in told if r.expected and not r.expected.identifiable),
+        "unknown": sum(r.said.culprit == UNKNOWN and not r.culprit_right for r in clear),
+        "said_blindly": sum(not r.culprit_right for r in told if r.expected and not r.expected.identifiable),
         "false_blame": sum(r.falsely_blamed for r in rows),
         "false_clear": sum(r.falsely_cleared for r in rows),
     }
@@ -139,7 +139,7 @@ def wrong(rows: Iterable[Row]) -> list[Row]:
 
 def _is_wrong(row: Row) -> bool:
     assert row.expected is not None
-    return not row.cause_right if row.expected.identifiable else row.said.culprit != UNKNOWN
+    return not row.cause_right if row.expected.identifiable else not row.culprit_right
 
 
 def few_of_each(rows: Sequence[Row], most: int = MOST_WRONG) -> list[Row]:

@@ -32,6 +32,7 @@ def a_row(
     rule: str = "r",
     accepted: tuple[str, ...] = (),
     in_truth: bool = True,
+    strict: bool = False,
 ) -> Row:
     """A try; the causes are named like the culprits where they are not given."""
     cause = cause or truth
@@ -46,6 +47,7 @@ def a_row(
         twin,
         unseen,
         f"{world}/{fault}" if fault else "",
+        strict,
     )
     answer = Said(said, says or said, named, "", confidence, acquitted, "final", incident, rule, uncovered=uncovered)
     return Row(world, ("dag", "run", "task", -1, next(NUMBER)), expected if in_truth else None, answer, confounders)
@@ -134,6 +136,13 @@ def test_over_a_gap_the_route_is_neither_blamed_nor_acquitted() -> None:
     assert (figure(found, "V5").k, figure(found, "V5").n) == (2, 4)
 
 
+def test_who_says_unanswered_where_no_log_tells_more_is_not_charged_but_counted() -> None:
+    honest = a_row("route", "route", cause="unanswered", says="unanswered", really="service")
+    found = [honest, a_row("route", "route", cause="unanswered", says="no_member", really="service")]
+    assert (figure(found, "V1").k, figure(found, "V1u").k, figure(found, "V1").n) == (1, 1, 2)
+    assert figure(found, "V3p").k == 1
+
+
 # Causes
 
 
@@ -141,10 +150,20 @@ def test_a_cause_is_right_with_its_culprit_and_one_of_its_codes() -> None:
     found = [
         a_row("route", "route", cause="member_down", says="member_grey", accepted=("member_grey",)),
         a_row("route", "route", cause="member_down", says="no_member"),
-        a_row("route", "unknown", cause="member_down", says="member_down"),
+        a_row("route", "unknown", cause="member_down", says="member_down", strict=True),
         a_row("unknown", "unknown"),
     ]  # fmt: skip
     assert (figure(found, "V6").k, figure(found, "V6").n) == (1, 3)
+
+
+def test_a_code_that_is_as_right_may_name_another_or_nobody() -> None:
+    starved = a_row("task", "unknown", cause="slot_starvation", says="undecided", accepted=("undecided",))
+    dark = a_row("unknown", "task", cause="undecided", says="worker_network", accepted=("worker_network",))
+    wrong = a_row("unknown", "task", cause="undecided", says="task_error", accepted=("worker_network",))
+    found = [starved, dark, wrong]
+    assert figure(found, "V6").k == 1 and figure(found, "V4").k == 0
+    assert (figure(found, "V4n").k, figure(found, "V4n").n) == (1, 2)
+    assert tables.wrong(found) == [wrong]
 
 
 def test_macro_f1_weighs_causes_alike() -> None:
@@ -355,8 +374,16 @@ def test_rows_join_truth_and_verdicts_by_the_key_of_the_try() -> None:
     assert three.expected is None and three.falsely_blamed
 
 
+def test_what_is_slow_or_not_by_a_hair_is_asked_of_nobody() -> None:
+    names = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "try_number": 1}
+    truth = {"faults": [], "tries": [], "ignored": [["d", "r", "t", -1, 1]]}
+    assert rows("w", truth, [{**names, "culprit": "route", "cause": "slow_member"}]) == []
+
+
 def test_a_capture_without_accepted_codes_takes_the_usual_names() -> None:
     names = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "try_number": 1}
     truth = {"faults": [], "tries": [{**names, "culprit": "route", "cause": "api_unreachable", "fault": None}]}
     (row,) = rows("w", truth, [{**names, "culprit": "route", "cause": "no_member"}])
     assert row.cause_right and row.expected is not None and row.expected.kind == "own"
+    (row,) = rows("w", truth, [{**names, "culprit": "task", "cause": "no_member"}])
+    assert not row.cause_right
