@@ -19,7 +19,6 @@ from airf5.failpoints import failpoint, planted
 from ingest import (
     airflow_feed,
     icontrol_feed,
-    incidents,
     judging,
     leases,
     partitions,
@@ -28,6 +27,7 @@ from ingest import (
     spool_files,
 )
 from ingest.completeness import clocks, ledger, recount
+from ingest.incidents import update as incidents
 from ingest.models import Airflow, Batch, Feed, Slot
 from ingest.setup import templates
 from ingest.sources import spool

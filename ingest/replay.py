@@ -20,8 +20,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from ingest import incidents, judging, leases, models, partitions, pipeline, snapshot_feed
+from ingest import judging, leases, models, partitions, pipeline, snapshot_feed
 from ingest.capture import Capture, CaptureError, read_capture
+from ingest.incidents import update as incidents
 from ingest.models import Feed, Try, Verdict
 from ingest.parsers import times
 from ingest.setup import templates

@@ -6,7 +6,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ingest.incident_groups import Item, group, sequence
+from ingest.incidents.groups import Item, group, sequence
 
 T0 = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 A, B = frozenset({"orders1"}), frozenset({"orders2"})

@@ -1,0 +1,238 @@
+"""The story of incidents: what speaks is grouped, dated and measured, and the rows are brought to say the same.
+
+All of what can still change is grouped anew each time, whatever was there before: so the order in which things arrive,
+and how often this runs, makes no difference in the end. Only the numbers of incidents (their addresses) depend on it:
+a row is found again by the verdicts and health events it holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import Min, Q
+
+from airf5.failpoints import failpoint
+from ingest import leases
+from ingest.incidents import extent, items, reach, told
+from ingest.incidents.alike import DEVICE_CAUSES, MEMBER_CAUSES, REOPEN
+from ingest.incidents.groups import Group, group, parents
+from ingest.incidents.rows import COLUMNS, Draft, Standing, write
+from ingest.models import DeviceGroup, Feed, Gap, Incident, Verdict, request_feeds
+from ingest.models.verdicts import BLAMES
+from ingest.rules.causes import CAUSES
+
+Values = dict[str, Any]
+
+HORIZON = timedelta(hours=24)  # older incidents are settled, unless a verdict of theirs changes
+SETTLED = 2 * REOPEN  # of one that is over for so long, only changed verdicts make it be dated and measured again …
+DATED_EVERY = timedelta(hours=1)  # … and once an hour all are: a row that came late can have moved an edge
+LOCK = 0x41495247
+
+
+def update_all(now: datetime) -> int:
+    """All scopes in which something can still arrive."""
+    scopes = Feed.objects.exclude(state=Feed.State.CLOSED).values_list("capture", flat=True).distinct()
+    whole = leases.claim_slot("incidents", now, DATED_EVERY)
+    return sum(update(scope, now, whole=whole) for scope in sorted(scopes))
+
+
+def update(scope: str, now: datetime, *, whole: bool = True) -> int:
+    """Bring the incidents of one scope (a capture's name, or "" for what is live) up to date; returns how many stand.
+
+    `whole`: date and measure those too that are settled.
+    """
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", (LOCK, scope))
+            if not cursor.fetchone()[0]:
+                return 0
+        known = _known(scope, now)
+        standing, asked = _standing(scope, None if scope else now - HORIZON)
+        said, hits = items.of_verdicts(asked)
+        groups = [g for g in group([*said, *items.of_monitors(asked)]) if g.opens(known.to)]
+        drafts = [Draft(None, home, g) for g, home in zip(groups, standing.homes(groups), strict=True)]
+        _fill([d for d in drafts if whole or not _settled(d, known.to)], hits, known)
+        drafts += _parents(drafts, standing)
+        failpoint("incidents.saved")
+        return write(scope, drafts, standing, now)
+
+
+class Known(NamedTuple):
+    """How far F5's side is known in a scope, and whether nothing more can come."""
+
+    scope: str
+    to: datetime
+    closed: bool
+
+    def missing(self, start: datetime, end: datetime) -> bool:
+        """Whether some request can be missing in this time."""
+        gaps = Gap.objects.filter(feed__in=request_feeds(self.scope), start__lt=end)
+        return gaps.filter(Q(end=None) | Q(end__gt=start)).exists()
+
+
+def _known(scope: str, now: datetime) -> Known:
+    closed = bool(scope) and not Feed.objects.filter(capture=scope).exclude(state=Feed.State.CLOSED).exists()
+    marks = request_feeds(scope).values_list("complete_to", flat=True)
+    return Known(scope, min([m or datetime.min.replace(tzinfo=now.tzinfo) for m in marks], default=now), closed)
+
+
+def _standing(scope: str, since: datetime | None) -> tuple[Standing, items.Scope]:
+    """The incidents that can change, and what has to be read to group them anew."""
+    mine = Incident.objects.filter(capture=scope, merged_into=None)
+    strayed = Verdict.objects.filter(Q(incident__isnull=False) & ~BLAMES, incident__capture=scope)
+    left = dict(strayed.values_list("pk", "incident_id"))
+    if left:  # they blame nobody any more
+        Verdict.objects.filter(pk__in=left).update(incident=None)
+    if since is None:
+        return Standing(list(mine)), items.Scope(scope, None)
+    lately = Verdict.objects.filter(BLAMES, judged_at__gte=since, try_row__airflow__feeds__capture=scope)
+    first = min(filter(None, (since, lately.aggregate(at=Min("bad_at"))["at"])))
+    judged = lately.filter(incident__isnull=False).values("incident")
+    alive = Q(end=None) | Q(end__gte=first - REOPEN) | Q(pk__in=set(left.values())) | Q(pk__in=judged)
+    rows = list(mine.filter(alive))
+    rows += list(mine.filter(pk__in={r.parent_id for r in rows if r.parent_id} - {r.pk for r in rows}))
+    pools = {r.f5_pool_id for r in rows if r.f5_pool_id}
+    begun = min((r.start for r in rows), default=since)
+    return Standing(rows), items.Scope(scope, since, [r.pk for r in rows], pools, min(begun, since))
+
+
+def _settled(d: Draft, known_to: datetime) -> bool:
+    """It is over for long, and rests on what it rested on."""
+    row, g = d.home, d.group
+    if row is None or g is None or row.end is None or known_to - row.end < SETTLED:
+        return False
+    same = row.cause == g.cause and row.tries == len(g.verdicts) and all(i.incident_id == row.pk for i in g.verdicts)
+    return same and row.health_events == _events(g) and row.withdrawn_at is None
+
+
+def _events(g: Group) -> list[int]:
+    return sorted(i.event_id for i in g.items if i.event_id is not None)
+
+
+# What an incident says
+
+
+def _fill(drafts: Sequence[Draft], hits: Mapping[int, items.Hit], known: Known) -> None:
+    groups = [d.group for d in drafts if d.group is not None]
+    if not groups:
+        return
+    targets, extents = extent.dated(groups, known.to)
+    over = [_over(g, x, known) for g, x in zip(groups, extents, strict=True)]
+    places = [
+        reach.Place(g, tuple(t.parts()), x.start, x.last) for g, t, x in zip(groups, targets, extents, strict=True)
+    ]
+    ends = told.ends_of(groups, extents, over, closed=known.closed)
+    names = dict(DeviceGroup.objects.values_list("pk", "name"))
+    found = zip(drafts, groups, extents, over, ends, reach.reached(places, hits, known.scope), strict=True)
+    for d, g, x, is_over, end, reached in found:
+        d.values = _said(g, names) | _times(g, x, is_over) | {"onset": end.onset, "ending": end.ending}
+        d.values |= {"reach": asdict(reached), "messages": reached.airflow_messages + reached.f5_messages}
+
+
+def _over(g: Group, x: extent.Extent, known: Known) -> bool:
+    """It is over once its component was seen well for QUIET: one good second is no recovery, and no news is none either."""
+    if known.closed:
+        return True
+    if g.end is None or known.to < x.last + extent.QUIET:
+        return False
+    by_monitor = any(i.event_id is not None and i.end == x.last for i in g.items)
+    if by_monitor or x.good_since:
+        return True
+    return known.to >= x.last + extent.IDLE and not known.missing(x.last, x.last + extent.IDLE)
+
+
+def _said(g: Group, names: Mapping[int, str]) -> Values:
+    """Who fails, and how."""
+    cause, members, first = g.cause, sorted(g.members), g.first
+    endpoint = next((i.endpoint_id for i in g.items if i.endpoint_id), None)
+    pool = next((i.f5_pool_id for i in g.items if i.f5_pool_id), None)
+    if cause in DEVICE_CAUSES and cause != "config_change" and first.group:
+        kind, component = "device", names.get(first.group, "")
+    elif (cause in MEMBER_CAUSES or cause == "monitor_flap") and len(members) == 1:
+        kind, component = "member", members[0]
+    else:
+        kind, component = ("pool" if pool else "virtual_server"), first.place
+    return {
+        "fingerprint": fingerprint(cause, names.get(first.group, ""), component),
+        "culprit": CAUSES[cause].culprit, "cause": cause, "component_kind": kind, "component": component,
+        "device_group_id": first.group or None, "endpoint_id": endpoint, "f5_pool_id": pool, "members": members,
+        "tries": len(g.verdicts), "health_events": _events(g),
+    }  # fmt: skip
+
+
+def fingerprint(cause: str, device_group: str, component: str) -> str:
+    """Cause and component: the same trouble has it again next time."""
+    return hashlib.sha256(f"{cause}|{device_group}|{component}".encode()).hexdigest()[:32]
+
+
+def _times(g: Group, x: extent.Extent, is_over: bool) -> Values:
+    return {
+        "start": x.start, "last_evidence_at": x.last, "end": x.last if is_over else None,
+        "first_hit_at": min((i.start for i in g.verdicts), default=None),
+        "noticed_at": min((i.start for i in g.items if i.event_id is not None), default=None),
+    }  # fmt: skip
+
+
+# What hit a whole device
+
+
+def _parents(drafts: Sequence[Draft], standing: Standing) -> list[Draft]:
+    """The parents of these, which name the device; they follow from their parts, and so are never settled."""
+    found, taken = [], set[int]()
+    for places in parents([d.group for d in drafts if d.group is not None]):
+        parts = [drafts[n] for n in places]
+        home = standing.home_of_parent(parts, taken)
+        taken |= {home.pk} if home is not None else set()
+        parent = Draft(_whole([d.values or _as_written(d.home) for d in parts]), home)
+        for d in parts:
+            d.parent = parent
+        found.append(parent)
+    return found
+
+
+def _as_written(row: Incident | None) -> Values:
+    assert row is not None  # only what has a row is settled
+    return {name: getattr(row, name) for name in COLUMNS}
+
+
+def _whole(parts: Sequence[Values]) -> Values:
+    """What the parts say together."""
+    first, last = min(parts, key=_started), max(parts, key=_lasted)
+    device = next((p["component"] for p in parts if p["component_kind"] == "device"), "") or _group_name(first)
+    reaches = [p["reach"] for p in parts]
+    together: Values = {name: _added([r.get(name) for r in reaches]) for name in asdict(reach.Reach())}
+    return {
+        "fingerprint": fingerprint(first["cause"], device, device), "culprit": first["culprit"], "cause": first["cause"],
+        "component_kind": "device", "component": device, "device_group_id": first["device_group_id"],
+        "endpoint_id": None, "f5_pool_id": None, "members": [], "health_events": [],
+        "tries": sum(p["tries"] for p in parts), "messages": sum(p["messages"] for p in parts),
+        "start": first["start"], "last_evidence_at": last["last_evidence_at"],
+        "end": None if any(p["end"] is None for p in parts) else max(p["end"] for p in parts),
+        "first_hit_at": min(filter(None, (p["first_hit_at"] for p in parts)), default=None),
+        "noticed_at": min(filter(None, (p["noticed_at"] for p in parts)), default=None),
+        "onset": first["onset"], "ending": last["ending"], "reach": together,
+    }  # fmt: skip
+
+
+def _started(values: Values) -> tuple[datetime, str]:
+    return values["start"], values["component"]
+
+
+def _lasted(values: Values) -> tuple[datetime, str]:
+    return values["last_evidence_at"], values["component"]
+
+
+def _group_name(values: Values) -> str:
+    return DeviceGroup.objects.values_list("name", flat=True).get(pk=values["device_group_id"])
+
+
+def _added(told: Sequence[Any]) -> Any:
+    """Numbers are added, names put together."""
+    if any(isinstance(one, list) for one in told):
+        return sorted({name for names in told for name in names or ()})
+    return sum(one or 0 for one in told)
