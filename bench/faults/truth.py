@@ -1,0 +1,171 @@
+"""Truth by twin run: a try is caused by a fault if it goes badly with the fault and not without it.
+
+Faults that are far from each other in time are left out together, so that two or three twins tell of all of them.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import Any
+
+from bench.faults.confound import Emitted
+from bench.faults.inject import Fault
+from bench.faults.kinds import KINDS, UNSEEN, culprit
+from bench.faults.oracle import Oracle, Told
+from bench.faults.sim import Sim
+from bench.faults.tasks import Try
+from bench.faults.traffic import Exchange
+from bench.faults.write_f5 import stamp
+
+TAIL_S = 420.0  # retries and lost heartbeats reach so far beyond a fault's end
+SLOW_FACTOR, SLOW_EXTRA_S, SLOW_SAMPLES = 2.0, 10.0, 5
+
+
+def slow(tries: list[Try]) -> tuple[set[Any], set[Any]]:
+    """Keys of successful tries that took more than twice their task's median and 10 s over it; and of those on the edge."""
+    by_task: dict[tuple[str, str], list[Try]] = {}
+    for t in tries:
+        if t.state == "success":
+            by_task.setdefault(t.key[0::2][:2], []).append(t)
+    sure, edge = set(), set()
+    for same in by_task.values():
+        same.sort(key=lambda t: t.end)
+        for n, t in enumerate(same):
+            if t.own_s <= SLOW_EXTRA_S:
+                continue
+            before = [o.own_s for o in same[:n]]
+            later = [o.own_s for o in same if o is not t]
+            said = [_is_slow(t.own_s, found) for found in (before, later)]
+            if all(said):
+                sure.add(t.key)
+            elif any(said):
+                edge.add(t.key)
+    return sure, edge
+
+
+def _is_slow(own: float, others: list[float]) -> bool:
+    return len(others) >= SLOW_SAMPLES and own > SLOW_FACTOR * median(others) and own > median(others) + SLOW_EXTRA_S
+
+
+def bad_keys(sim: Sim) -> tuple[set[Any], set[Any]]:
+    sure, edge = slow(sim.tries)
+    return {t.key for t in sim.tries if t.state in ("failed", "up_for_retry")} | sure, edge
+
+
+def classes(faults: list[Fault]) -> list[list[Fault]]:
+    """Faults in as few groups as can be, no two of a group near each other in time."""
+    out: list[list[Fault]] = []
+    for f in sorted(faults, key=lambda f: f.start):
+        for group in out:
+            if all(f.start > g.end + 60 for g in group):
+                group.append(f)
+                break
+        else:
+            out.append([f])
+    return out
+
+
+def causes(sim: Sim, bad: set[Any]) -> dict[Any, set[str]]:
+    """By try: the faults without which it would have gone well."""
+    found: dict[Any, set[str]] = {}
+    for group in classes(sim.faults):
+        out = {f.id for f in group}
+        twin = Sim(sim.world, [f for f in sim.faults if f.id not in out], with_others=False)
+        still, _ = bad_keys(twin)
+        for t in sim.tries:
+            if t.key in bad and t.key not in still:
+                near = [f for f in group if f.start - 400 <= t.end and (t.queued or t.end) <= f.end + TAIL_S]
+                if near:
+                    found.setdefault(t.key, set()).update(f.id for f in near)
+    return found
+
+
+def deciding(t: Try, is_slow: bool) -> Exchange | None:
+    """The request on which the try's end, or most of its lost time, rests."""
+    if not is_slow:
+        return t.deciding
+    touched = [x for x in t.calls if x.fault]
+    return max(touched, key=lambda x: (x.end - x.at, x.at), default=None)
+
+
+def truth(sim: Sim, emitted: Emitted, about: dict[str, Any]) -> dict[str, Any]:
+    """The content of truth.json."""
+    bad, edge = bad_keys(sim)
+    caused = causes(sim, bad)
+    faults = {f.id: f for f in sim.faults}
+    rows, groups = [], {}
+    oracle = Oracle(sim.world, emitted, [t for t in sim.tries if t.key in bad])
+    for t in sim.tries:
+        if t.key not in bad:
+            continue
+        is_slow = t.state == "success"
+        x = deciding(t, is_slow)
+        fault = _fault(t, x, caused.get(t.key, set()), faults)
+        rows.append(_row(sim, oracle, t, x, fault, is_slow))
+        if fault is not None:
+            groups.setdefault(fault.id, []).append(t.uuid)
+    listed = [_fault_row(sim, f) for f in sim.faults]
+    return {
+        "world": {**about, "tries": len(sim.tries)}, "faults": listed, "tries": rows,
+        "incidents": [{"fault": f, "tries": tries} for f, tries in sorted(groups.items())],
+        "ignored": sorted([list(key) for key in edge], key=str),
+    }  # fmt: skip
+
+
+def _fault(t: Try, x: Exchange | None, caused: set[str], faults: dict[str, Fault]) -> Fault | None:
+    mark = x.fault if x is not None and x.fault else (t.failure.fault if t.failure else "")
+    if mark in faults:
+        return faults[mark]
+    waiting = sorted(f for f in caused if faults[f].kind in ("A4", "A7"))  # they leave no mark on a request
+    return faults[waiting[0]] if t.failure is None and waiting else None
+
+
+def _row(sim: Sim, oracle: Oracle, t: Try, x: Exchange | None, fault: Fault | None, is_slow: bool) -> dict[str, Any]:
+    told = oracle.tell(t, fault, x, is_slow, True)
+    bare = oracle.tell(t, fault, x, is_slow, False)
+    kind = KINDS[fault.kind] if fault else KINDS["A1"]
+    really = (
+        (fault.cause or kind.cause) if fault else (t.failure.cause if t.failure and t.failure.cause else "undecided")
+    )
+    if fault and x is not None and x.ep.execution and fault.kind not in ("A14", "N13"):
+        really = "api_unreachable"
+    dag, run, task, index, number = t.key
+    component = _component(sim, t, x, fault, told)
+    return {
+        "ti_id": t.uuid if sim.world.v3 else None, "dag_id": dag, "run_id": run, "task_id": task, "map_index": index, "try_number": number,
+        "culprit": told.culprit, "cause": told.cause, "fault": fault.id if fault else None, "culprit_no_header": bare.culprit,
+        "kind": fault.kind if fault else ("A1" if really == "task_error" else "H1"), "component_kind": component[0], "component": component[1],
+        "accepted": sorted({told.cause, *told.accepted}), "identifiable": told.identifiable,
+        "really": {"culprit": culprit(really), "cause": really}, "slow": is_slow, "confounders": sim.world.confounders,
+        "at": stamp(t.end),
+    }  # fmt: skip
+
+
+def _component(sim: Sim, t: Try, x: Exchange | None, fault: Fault | None, told: Told) -> tuple[str, str]:
+    """Who is at fault: its kind, and its name as the logs call it."""
+    if told.culprit == "unknown" or fault is None:
+        return ("code", t.task.task_id) if told.cause == "task_error" else ("", "")
+    kind = KINDS[fault.kind].component
+    if told.cause == "api_unreachable" and x is not None:
+        return "f5_pool", x.ep.pool
+    if told.cause in ("unanswered", "service_slow", "service_failing", "service_refused", "connection_limit"):
+        kind = "virtual_server"
+    names = {
+        "member": fault.members[0].name if fault.members else (x.member.name if x and x.member else ""),
+        "f5_pool": fault.ep.pool if fault.ep else "", "virtual_server": x.ep.vs if x else "", "path": x.ep.vs if x else "",
+        "device": sim.world.devices[fault.device].name, "worker": t.worker, "scheduler": "scheduler", "slot_pool": t.task.airflow_pool,
+        "service": x.ep.vs if x else "", "caller": t.task.task_id, "code": t.task.task_id,
+    }  # fmt: skip
+    return kind, names.get(kind, "")
+
+
+def _fault_row(sim: Sim, f: Fault) -> dict[str, Any]:
+    kind = KINDS[f.kind]
+    cause = f.cause or kind.cause
+    return {
+        "id": f.id, "kind": f.kind, "variant": f.variant, "twin": kind.twin, "culprit": culprit(cause) if cause else None, "cause": cause or None,
+        "endpoint": f.ep.vs if f.ep else None, "f5_pool": f.ep.pool if f.ep else None, "members": [m.name for m in f.members],
+        "start": stamp(f.start), "end": stamp(f.end), "component_kind": kind.component,
+        "component": f.members[0].name if kind.component == "member" and f.members else (f.ep.vs if f.ep else f.worker or f.dag_id),
+        "confounders": sim.world.confounders, "unseen": f.kind in UNSEEN or f"{f.kind}:{f.variant}" in UNSEEN,
+    }  # fmt: skip
