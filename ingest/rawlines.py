@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +13,7 @@ from ingest.parsers.f5_telemetry import pushed
 from ingest.sources.spool import BROKEN_GZIP
 
 LINE_BITS = 40
+OFFSET = (1 << LINE_BITS) - 1
 LONGEST = 16 * 1024
 LOOK_AHEAD = 256 * 1024  # how far behind its request an answer is looked for
 PAIRED_BY = ('ts="', 'client_ip="', 'client_port="')  # what both lines of an airf5/1 pair have alike
@@ -23,37 +24,75 @@ def read(line_ids: Iterable[int], paths: Mapping[int, str] | None = None) -> dic
 
     `paths`: where each spool file is, for one who knows that already.
     """
-    wanted = sorted(set(line_ids))
+    by_file: dict[int, list[int]] = {}
+    for line_id in sorted(set(line_ids)):
+        by_file.setdefault(line_id >> LINE_BITS, []).append(line_id & OFFSET)
     if paths is None:
-        paths = dict(SpoolFile.objects.filter(pk__in={i >> LINE_BITS for i in wanted}).values_list("id", "path"))
-    out: dict[int, str] = {}
-    for line_id in wanted:
-        path = paths.get(line_id >> LINE_BITS)
-        text = _lines(Path(path), line_id & ((1 << LINE_BITS) - 1)) if path else None
-        if text is not None:
-            out[line_id] = text
-    return out
+        paths = dict(SpoolFile.objects.filter(pk__in=by_file).values_list("id", "path"))
+    return {
+        file_id << LINE_BITS | offset: text
+        for file_id, offsets in by_file.items()
+        if file_id in paths
+        for offset, text in _lines(Path(paths[file_id]), offsets)
+    }
 
 
-def _lines(path: Path, offset: int) -> str | None:
+def _lines(path: Path, offsets: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """The lines at these offsets, which ascend: the file is opened once and, packed or not, read forward only."""
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            file.seek(offset)
-            line = file.readline(LONGEST)
-            return "\n".join(map(_message, filter(None, (line, _answer(file, line)))))  # type: ignore[arg-type]
+        with _open(path) as file:
+            ahead = _Ahead(file)
+            for offset in offsets:
+                line = _until_newline(ahead.at(offset, LONGEST))
+                if line:
+                    yield offset, "\n".join(map(_message, filter(None, (line, _answer(ahead, offset, line)))))
     except (OSError, *BROKEN_GZIP):  # gone, or just being compressed
-        return None
+        return
 
 
-def _answer(file: BinaryIO, request: bytes) -> bytes:
-    """The response line that belongs to this request line, b"" where it is not near."""
+def _open(path: Path) -> BinaryIO:
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+class _Ahead:
+    """A file read forward: what was looked at beyond a line is kept, for a packed file goes back by its beginning only."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._start, self._held = file, 0, b""
+
+    def at(self, offset: int, size: int) -> bytes:
+        """Up to so many bytes from this offset on, which is not before the last one."""
+        if offset - self._start > len(self._held):
+            self._file.seek(offset)
+            self._held = b""
+        else:
+            self._held = self._held[offset - self._start :]
+        self._start = offset
+        if len(self._held) < size:
+            self._held += self._file.read(size - len(self._held))
+        return self._held[:size]
+
+
+def _until_newline(found: bytes) -> bytes:
+    end = found.find(b"\n")
+    return found if end < 0 else found[: end + 1]
+
+
+def _answer(ahead: _Ahead, offset: int, request: bytes) -> bytes:
+    """The response line that belongs to the request line at this offset, b"" where it is not near."""
     text = request.decode("utf-8", "replace")
-    keys = [part for name in PAIRED_BY if (part := _field(text, name))]
+    keys = [part.encode() for name in PAIRED_BY if (part := _field(text, name))]
     if 'kind="request"' not in text or len(keys) < len(PAIRED_BY):
         return b""
-    for line in file.read(LOOK_AHEAD).splitlines():
-        if b'kind="response"' in line and all(key.encode() in line for key in keys):
-            return line[:LONGEST]
+    found = ahead.at(offset, len(request) + LOOK_AHEAD)
+    place = found.find(keys[0], len(request))
+    while place >= 0:
+        start = found.rfind(b"\n", 0, place) + 1
+        line = _until_newline(found[start : start + LONGEST])
+        if b'kind="response"' in line and all(key in line for key in keys):
+            return line
+        end = found.find(b"\n", place)
+        place = found.find(keys[0], end) if end >= 0 else -1
     return b""
 
 

@@ -39,3 +39,26 @@ def test_a_line_of_a_file_that_is_being_compressed_is_left_out(
     assert rawlines.read([1 << 40], {1: str(path)}) == {1 << 40: "one line"}
     path.write_bytes(broken(whole))
     assert rawlines.read([1 << 40 | 9000], {1: str(path)}) == {}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_many_lines_of_a_file_are_one_pass_forward(
+    packed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Packed, going back means to unpack from the beginning: 300 lines took 300 times the file."""
+    lines, offsets, at = [], [], 0
+    for number in range(300):
+        key = f'ts="{1000 + number}.5",client_ip="10.0.0.1",client_port="{2000 + number}"'
+        for kind in ("request", "response"):
+            lines.append(f'kind="{kind}",{key},uri="{"x" * 900}"\n'.encode())
+            offsets += [at] if kind == "request" else []
+            at += len(lines[-1])
+    path = tmp_path / ("request.log.gz" if packed else "request.log")
+    path.write_bytes(gzip.compress(b"".join(lines)) if packed else b"".join(lines))
+    opened: list[Path] = []
+    open_it = rawlines._open
+    monkeypatch.setattr(rawlines, "_open", lambda path: opened.append(path) or open_it(path))  # type: ignore[func-returns-value]
+    monkeypatch.setattr("gzip._GzipReader._rewind", lambda self: pytest.fail("unpacked again from the beginning"))
+    found = rawlines.read([7 << 40 | offset for offset in reversed(offsets)], {7: str(path)})
+    assert opened == [path]
+    assert list(found.values()) == [(lines[n] + lines[n + 1]).decode().rstrip("\n") for n in range(0, len(lines), 2)]
