@@ -204,6 +204,18 @@ class Try:
 
 
 @dataclass(frozen=True, slots=True)
+class DagVersion:
+    """One version of a DAG, made by Airflow 3 when its code changed: what a deployment left behind."""
+
+    dag_id: str
+    number: int
+    at: datetime
+    bundle: str = ""
+    bundle_version: str = ""  # a commit, where the bundle has them
+    raw: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DagRun:
     """One run of a DAG."""
 
@@ -217,6 +229,7 @@ class DagRun:
     run_after: datetime | None = None
     triggered_by: str = ""
     triggering_user: str = ""
+    versions: tuple[DagVersion, ...] = ()  # that it ran with
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from ingest.records import Action, AirflowPool, Connection, Dag, DagRun, Job, Reject, Try
+from ingest.records import Action, AirflowPool, Connection, Dag, DagRun, DagVersion, Job, Reject, Try
 
 Item = dict[str, Any] | str
 
@@ -36,6 +36,7 @@ SUBJECT = ("dag_id", "run_id", "task_id", "map_index", "try_number")
 CONNECTION_FIELDS = ("http_conn_id", "conn_id", "connection_id", "sql_conn_id", "ssh_conn_id")
 LONGEST_VALUE = 1_000
 LONGEST_RAW = 4_000
+MOST_VERSIONS = 50  # a run that went through more deployments is not believed
 SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key"})
 
 
@@ -68,7 +69,19 @@ def parse_dag_run(item: Item) -> DagRun | Reject:
         run_after=next(filter(None, map(instant, map(row.get, ("run_after", "logical_date", "execution_date")))), None),
         triggered_by=text(row, "triggered_by"),
         triggering_user=text(row, "triggering_user_name"),
+        versions=tuple(filter(None, (_version(one, dag_id) for one in _list(row.get("dag_versions"))[:MOST_VERSIONS]))),
     )
+
+
+def _version(item: Any, dag_id: str) -> DagVersion | None:
+    """One of a run's `dag_versions` (Airflow 3); what is not one is left out, for the run is told without it too."""
+    if not isinstance(item, dict):
+        return None
+    number, at = whole(item.get("version_number")), instant(item.get("created_at"))
+    if number is None or at is None:
+        return None
+    bundle, version = text(item, "bundle_name"), text(item, "bundle_version")
+    return DagVersion(dag_id, number, at, bundle, version, _raw(item)[:LONGEST_RAW])
 
 
 def parse_event_log(item: Item) -> Action | Reject:

@@ -78,7 +78,10 @@ def _write_tries(airflow: models.Airflow, tries: list[records.Try], at: datetime
 
 
 def _write_dag_runs(airflow: models.Airflow, runs: list[records.DagRun], at: datetime) -> int:
-    return _upsert(models.DagRun, airflow, ("dag_id", "run_id"), [asdict(run) for run in runs])
+    rows = [{name: value for name, value in asdict(run).items() if name != "versions"} for run in runs]
+    versions = [asdict(version) for run in runs for version in run.versions]
+    _upsert(models.DagVersion, airflow, ("dag_id", "number"), versions)
+    return _upsert(models.DagRun, airflow, ("dag_id", "run_id"), rows)
 
 
 def _write_dags(airflow: models.Airflow, dags: list[records.Dag], at: datetime) -> int:

@@ -30,4 +30,6 @@ def as_json(i: Incident) -> dict[str, Any]:
         "endpoint": i.endpoint.name if i.endpoint else None, "f5_pool": i.f5_pool.name if i.f5_pool else None,
         "members": i.members, "start": instant(i.start), "end": instant(i.end), "state": "closed" if i.end else "open",
         "tries": i.tries, "capture": i.capture,
+        "parent": i.parent_id, "onset": i.onset, "first_hit": instant(i.first_hit_at), "noticed": instant(i.noticed_at),
+        "ending": i.ending, "reach": i.reach, "messages": i.messages, "withdrawn": instant(i.withdrawn_at),
     }  # fmt: skip

@@ -20,9 +20,9 @@ class Command(BaseCommand):
         parser.add_argument("--format", choices=("json",), default="json")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = Verdict.objects.select_related("try_row__airflow", "endpoint", "f5_pool", "member").prefetch_related(
-            "evidence"
-        )
+        found = Verdict.objects.select_related(
+            "try_row__airflow", "endpoint", "f5_pool", "member", "incident"
+        ).prefetch_related("evidence")
         if options["airflow"]:
             found = found.filter(try_row__airflow__in=airflows_named(options["airflow"]))
         key = [
@@ -58,7 +58,7 @@ def as_json(v: Verdict) -> dict[str, Any]:
         "member": v.member.name if v.member else None,
         "links": v.links,
         "evidence": [{"feed": e.feed, "line_id": e.line_id, "at": instant(e.at), "raw": e.raw} for e in v.evidence.all()],
-        "incident": v.incident_id,
+        "incident": (v.incident.parent_id or v.incident_id) if v.incident else None,
         "sentence": v.sentence,
     }  # fmt: skip
 
