@@ -221,4 +221,20 @@ class Migration(migrations.Migration):
             model_name="skewsample",
             constraint=models.CheckConstraint(condition=models.Q(("uncertainty_ms__gte", 0)), name="skew_uncertainty"),
         ),
+        migrations.CreateModel(
+            name="Waiting",
+            fields=[
+                (
+                    "try_row",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="waiting",
+                        serialize=False,
+                        to="ingest.try",
+                    ),
+                ),
+                ("mark", models.CharField(help_text="a digest, see ingest/waiting.py", max_length=32)),
+            ],
+        ),
     )

@@ -20,7 +20,7 @@ from .f5 import (
     RequestMinute,
 )
 from .feeds import Batch, Feed, Reject, Slot, SpoolFile, request_feeds
-from .ledger import CounterSample, Expiry, FeedHour, Gap, Recount, SkewSample
+from .ledger import CounterSample, Expiry, FeedHour, Gap, Recount, SkewSample, Waiting
 from .push import PolledState, PushBatch, PushToken
 from .review import Review
 from .setup import Check, SourceSecret
@@ -32,5 +32,5 @@ __all__ = [
     "FeedHour", "Gap", "HealthEvent", "Incident", "IncidentNote", "Job", "Listing", "Member", "Monitor", "Path", "PolledState",
     "PushBatch", "PushToken", "Recount", "Reject", "Request", "RequestDetail", "RequestHalf", "RequestHour",
     "RequestLogProfile", "RequestMinute", "Review", "RoutingPolicy", "SkewSample", "Slot", "SourceSecret", "SpoolFile",
-    "TaskLog", "Trace", "Try", "TryKey", "Verdict", "VerdictHistory", "request_feeds",
+    "TaskLog", "Trace", "Try", "TryKey", "Verdict", "VerdictHistory", "Waiting", "request_feeds",
 ]  # fmt: skip

@@ -149,3 +149,13 @@ class Expiry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} up to {self.upto:%Y-%m-%d}"
+
+
+class Waiting(models.Model):
+    """What was looked at when a try was judged that still waits for data: until that changes, the answer stands."""
+
+    try_row = models.OneToOneField("Try", primary_key=True, on_delete=models.CASCADE, related_name="waiting")
+    mark = models.CharField(max_length=32, help_text="a digest, see ingest/waiting.py")
+
+    def __str__(self) -> str:
+        return str(self.try_row_id)
