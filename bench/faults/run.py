@@ -78,7 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--size", choices=("small", "full"), default="small")
     parser.add_argument("--only", default="", help="worlds that hold one of these kinds: N3,A5")
     parser.add_argument("--keep", type=Path, help="keep captures, and every answer as JSON lines, in this folder")
-    parser.add_argument("--jobs", type=int, default=1, help="worlds at a time")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="worlds at a time")
     parser.add_argument(
         "--captures", type=Path, nargs="+", default=(), help="score these captures instead of made ones"
     )

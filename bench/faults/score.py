@@ -11,6 +11,13 @@ from captures.score import ALIASN, key, norm
 ROUTE, SERVICE, TASK, UNKNOWN = CULPRITS = ("route", "service", "task", "unknown")
 # Codes that name no fault: of a kind that no rule knows, they are the honest answers
 GENERAL = frozenset({"unanswered", "undecided", "no_data", "no_f5_path", ""})
+WHOLE = (
+    "virtual_server",
+    "pool",
+    "f5_pool",
+    "service",
+    "path",
+)  # kinds of component that are a route, or all behind it
 LINKS = {
     "by the try's UUID in the URL": "uuid",
     "by the X-Airflow-Task header": "header",
@@ -69,6 +76,7 @@ class Said:
     link: str = "none"
     sentence: str = ""
     uncovered: bool = False  # a log that is needed has a gap at that time
+    place: tuple[str, ...] = ()  # the virtual server and the pool of the request that decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,13 @@ class Row:
 
     @property
     def component_right(self) -> bool:
-        return self.expected is not None and short(self.said.component) == short(self.expected.component)
+        """The same name; what stands behind a virtual server as a whole may be called by its or by its pool's."""
+        if self.expected is None:
+            return False
+        named = {short(self.said.component)}
+        if self.expected.component_kind in WHOLE and self.said.component_kind in WHOLE:
+            named |= {short(name) for name in self.said.place}
+        return short(self.expected.component) in named
 
     @property
     def honestly_blamed(self) -> bool:
@@ -144,6 +158,7 @@ def said_of(verdict: Mapping[str, Any]) -> Said:
         link=LINKS.get(verdict.get("link") or "", "none"),
         sentence=verdict.get("sentence") or "",
         uncovered=verdict.get("uncovered") is True,
+        place=tuple(name for which in ("endpoint", "f5_pool") if (name := verdict.get(which))),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.faults import bounds, grouping, metrics, report, tables
-from bench.faults.score import Expected, Row, Said, rows
+from bench.faults.score import Expected, Row, Said, rows, said_of
 
 NUMBER = iter(range(1_000_000))
 
@@ -194,6 +194,20 @@ def test_components_are_the_same_with_and_without_their_partition() -> None:
         a_row(named="anything"),
     ]  # fmt: skip
     assert (figure(found, "V7").k, figure(found, "V7").n) == (1, 2)
+
+
+def test_a_service_may_be_named_by_its_pool_but_a_member_may_not() -> None:
+    place = {
+        "component_kind": "service",
+        "component": "/Common/pool_a",
+        "endpoint": "/Common/vs_a",
+        "f5_pool": "/Common/pool_a",
+    }
+    said = said_of({"culprit": "service", **place})
+    truth = Expected("service", "service_slow", frozenset({"service_slow"}), "/Common/vs_a", "virtual_server")
+    assert Row("w", ("d", "r", "t", -1, 1), truth, said).component_right
+    member = Expected("route", "slow_member", frozenset({"slow_member"}), "/Common/m1:80", "member")
+    assert not Row("w", ("d", "r", "t", -1, 1), member, said).component_right
 
 
 def test_twins_are_held_apart_pair_by_pair() -> None:
