@@ -21,6 +21,7 @@ from ingest.records import Link
 from ingest.rules import RULES_VERSION, bad, judge
 from ingest.rules.causes import CAUSES
 from ingest.rules.facts import Facts, Finding
+from ingest.rules.split import Usual, where_it_went
 
 BATCH = 500
 SLOW_FACTOR, SLOW_EXTRA_S, SLOW_SAMPLES = 2.0, 10.0, 5  # DESIGN section 4
@@ -125,23 +126,25 @@ def _mark(found: Sequence[Any], done: set[int]) -> None:
     """Take the mark from what is finally judged, but for tries that somebody changed since they were read."""
     parameters = {
         "tries": [t.pk for t in found], "versions": [t.version for t in found],
-        "own": [t.own_s for t in found], "final": [t.pk in done for t in found],
+        "own": [t.own_s for t in found], "code": [t.code_s for t in found],
+        "final": [t.pk in done for t in found],
     }  # fmt: skip
     if found:
         load.rows("judged", **parameters)
 
 
 def _slow(tries: Sequence[Try]) -> tuple[dict[int, bool], dict[int, tuple[int, float | None]]]:
-    """Own times set; which tries succeeded slowly; (samples, median) of their tasks."""
+    """Own and code times set; which tries succeeded slowly; (samples, median own time) of their tasks."""
     ids = [t.pk for t in tries]
     lo = min(min(filter(None, (t.queued_at, t.start_at, t.end_at))) for t in tries)
     hi = max(t.end_at for t in tries if t.end_at) + timedelta(seconds=1)
     found = load.rows("own_seconds", **{"tries": ids, "from": lo, "to": hi})
-    own = {pk: seconds for pk, seconds, _, _ in found}
-    medians = {pk: (samples, median) for pk, _, samples, median in found}
+    times = {row[0]: row for row in found}
+    medians = {row[0]: (row[2], row[3]) for row in found}
     slow = {}
     for t in tries:
-        t.own_s = own.get(t.pk)
+        _, t.own_s, _, _, t.code_s, *usual = times.get(t.pk, (t.pk, None, 0, None, None, 0, None))
+        t.usual_code = Usual(*usual)  # for `_verdict`
         samples, median = medians.get(t.pk, (0, None))
         if t.state == "success" and t.own_s is not None and median is not None and samples >= SLOW_SAMPLES:
             slow[t.pk] = t.own_s > SLOW_FACTOR * median and t.own_s > median + SLOW_EXTRA_S
@@ -219,7 +222,7 @@ def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: da
         bad_at=request.at if request else (facts.attempt.over_at if place else None),
         absorbed=len(bad.absorbed(facts)),
         requests=len(facts.requests),
-        split=_split(t, facts),
+        split=where_it_went(facts, t.scheduled_at, t.usual_code),
         rule=finding.rule,
         rule_version=RULES_VERSION,
         judged_at=now,
@@ -249,33 +252,6 @@ def _links(facts: Facts, finding: Finding) -> dict[str, int]:
         name = Link(r.link).name.lower()
         out[name] = out.get(name, 0) + 1
     return dict(sorted(out.items()))
-
-
-def _split(t: Try, facts: Facts) -> dict[str, Any]:
-    """Where the time went, in seconds."""
-    endpoints: dict[str, float] = {}
-    api = lost = 0.0
-    for r in facts.requests:
-        seconds = r.seconds or 0.0
-        if bad.is_bad(r, facts):
-            lost += seconds
-        elif r.execution:
-            api += seconds
-        else:
-            endpoints[r.endpoint] = endpoints.get(r.endpoint, 0.0) + seconds
-    out: dict[str, Any] = {
-        "api": round(api, 3),
-        "lost": round(lost, 3),
-        "endpoints": {k: round(v, 3) for k, v in sorted(endpoints.items())},
-    }
-    if t.queued_at and t.scheduled_at:
-        out["wait"] = round(max(0.0, (t.queued_at - t.scheduled_at).total_seconds()), 3)
-    if t.start_at and t.queued_at:
-        out["queue"] = round(max(0.0, (t.start_at - t.queued_at).total_seconds()), 3)
-    if t.own_s is not None:
-        out["total"] = round(t.own_s, 3)
-        out["own"] = round(max(0.0, t.own_s - api - lost - sum(endpoints.values())), 3)
-    return out
 
 
 # Saving

@@ -114,7 +114,8 @@ def split_parts(split: Split) -> list[tuple[str, float, str]]:
         ("own", split.own, f"own work {dur(split.own)}"),
         ("api", split.api, f"Airflow API {dur(split.api)}"),
         ("endpoint", sum(split.endpoints.values()), f"requests to {names} {dur(sum(split.endpoints.values()))}"),
-        ("lost", split.lost, f"lost to failed tries {dur(split.lost)}"),
+        ("lost", split.lost, f"lost to what failed {dur(split.lost)}"),
+        ("unexplained", split.unexplained or 0.0, f"unexplained {dur(split.unexplained or 0.0)}"),
     ]
 
 

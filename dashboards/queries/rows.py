@@ -182,6 +182,21 @@ class IncidentRow:
     acknowledged_at: datetime | None = None
     merged_into: int | None = None
     capture: str = ""
+    parent: int | None = None  # the incident of the whole device that this one is part of
+    parts: int = 0  # incidents that are part of this one
+    first_hit_at: datetime | None = None  # `start` is the onset, dated from the data
+    noticed_at: datetime | None = None  # by a monitor
+    ended_by: str = ""  # the row that ended it, in words
+    airflow_pools: tuple[str, ...] = ()
+    runs: int = 0  # hit
+    runs_in_flight: int = 0  # of DAGs that use the endpoint, the hit ones among them
+    others_failed: int = 0  # failed requests of no known try
+    shared_endpoints: tuple[str, ...] = ()  # that ask the same members
+    messages: int = 0  # that Airflow and F5 would have sent
+    airflow_messages: int = 0
+    f5_messages: int = 0
+    noise: str = ""  # "41 messages became 1"
+    withdrawn_at: datetime | None = None  # all it rested on was judged otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,11 +300,25 @@ class Split:
     own: float = 0.0
     api: float = 0.0  # Airflow's own API through F5
     endpoints: dict[str, float] = field(default_factory=dict)  # other endpoints through F5, by name
-    lost: float = 0.0  # tries that failed by route or service, and the wait for the retry
+    lost: float = 0.0  # tries that failed by route or service, and the wait for the retry; in one try, failed requests
+    unexplained: float | None = (
+        None  # of one try: above what its task's own code usually takes; None: that is not known
+    )
+    usual_s: float | None = None  # what that code usually takes
+    usual_of: int = 0  # by so many successful tries
 
     @property
     def total(self) -> float:
-        return self.wait + self.queued + self.own + self.api + sum(self.endpoints.values()) + self.lost
+        parts = (
+            self.wait,
+            self.queued,
+            self.own,
+            self.api,
+            *self.endpoints.values(),
+            self.lost,
+            self.unexplained or 0.0,
+        )
+        return round(sum(parts), 3)  # of one try each is of whole milliseconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,21 +6,55 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from dashboards.queries import database
 from dashboards.queries.rows import Split
+from dashboards.words import dur
 
 
 def split_of(stored: dict[str, Any]) -> Split:
-    """The split a verdict carries: {wait, queue, own, api, endpoints {name: s}, lost} in seconds."""
+    """The split a verdict carries (ingest.rules.split), in seconds."""
     endpoints = stored.get("endpoints") or {}
+    unexplained, usual = stored.get("unexplained"), stored.get("usual_s")
     return Split(
         wait=float(stored.get("wait") or 0), queued=float(stored.get("queue") or stored.get("queued") or 0),
         own=float(stored.get("own") or 0), api=float(stored.get("api") or 0),
         endpoints={str(name): float(seconds) for name, seconds in endpoints.items()},
-        lost=float(stored.get("lost") or 0),
+        lost=float(stored.get("lost") or 0), unexplained=None if unexplained is None else float(unexplained),
+        usual_s=None if usual is None else float(usual), usual_of=int(stored.get("usual_of") or 0),
     )  # fmt: skip
+
+
+class Line(NamedTuple):
+    """One part of a try's time in words; `part` is its colour."""
+
+    part: str
+    says: str
+    seconds: float
+    note: str = ""
+
+
+def lines(split: Split) -> tuple[Line, ...]:
+    """All parts of one try's time, in the order of its life; their seconds add up to all of it."""
+    found = [
+        Line("wait", "Waiting for a slot", split.wait, "scheduled to queued"),
+        Line("wait", "Queued", split.queued, "queued to running"),
+        Line("own", "Own code", split.own, _usual(split)),
+        Line("api", "API of Airflow, through F5", split.api),
+        *(Line("endpoint", f"Requests to {name}", seconds) for name, seconds in split.endpoints.items()),
+        Line("lost", "Lost to failed requests", split.lost),
+    ]
+    if split.unexplained is not None:
+        found.append(Line("unexplained", "Unexplained", split.unexplained, "own time above what is usual"))
+    return tuple(found)
+
+
+def _usual(split: Split) -> str:
+    if split.usual_s is None:
+        tries = "1 successful try" if split.usual_of == 1 else f"{split.usual_of} successful tries"
+        return f"how much of it is usual is not known: {tries} of this task so far, 5 are needed"
+    return f"at most what is usual: {dur(split.usual_s)}, the median of {split.usual_of} successful tries"
 
 
 def add(splits: Iterable[Split]) -> Split:

@@ -16,6 +16,7 @@ from dashboards.plots import waterfall as drawn
 from dashboards.queries import freshness, requests
 from dashboards.queries import tries as query
 from dashboards.queries.rows import TryRow
+from dashboards.queries.splits import lines
 from dashboards.views.page import page, page_or_part
 from dashboards.words import dur, plain, run_name, unprefixed
 from ingest import actions
@@ -53,6 +54,7 @@ def about(request: HttpRequest, asked: Filter, ident: int) -> dict[str, Any]:
         "bad": bad,
         "rows": sorted((*found.requests, *found.candidates), key=lambda row: (row.at, row.line_id)),
         "acquittal": acquittal(found),
+        "where": lines(found.judgement.split) if found.judgement else (),
         "title": heading(row),
         "crumbs": crumbs(row),
         "nav": "dags",

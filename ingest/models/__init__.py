@@ -23,14 +23,17 @@ from .feeds import Batch, Feed, Reject, Slot, SpoolFile, request_feeds
 from .ledger import CounterSample, Expiry, FeedHour, Gap, Recount, SkewSample, Waiting
 from .push import PolledState, PushBatch, PushToken
 from .review import Review
+from .routes import RouteBaseline, RouteContract, RouteFinding, RouteWatch
 from .setup import Check, SourceSecret
 from .verdicts import Evidence, Incident, IncidentNote, Verdict, VerdictHistory
 
 __all__ = [
     "Agent", "Airflow", "AirflowPool", "Batch", "Certificate", "Check", "Client", "Connection", "CounterSample",
-    "Dag", "DagRun", "DagVersion", "Device", "DeviceGroup", "DeviceUser", "Endpoint", "Evidence", "Expiry", "F5Message", "F5Pool", "Feed",
+    "Dag", "DagRun", "DagVersion", "Device", "DeviceGroup", "DeviceUser", "Endpoint", "Evidence", "Expiry",
+    "F5Message", "F5Pool", "Feed",
     "FeedHour", "Gap", "HealthEvent", "Incident", "IncidentNote", "Job", "Listing", "Member", "Monitor", "Path", "PolledState",
     "PushBatch", "PushToken", "Recount", "Reject", "Request", "RequestDetail", "RequestHalf", "RequestHour",
-    "RequestLogProfile", "RequestMinute", "Review", "RoutingPolicy", "SkewSample", "Slot", "SourceSecret", "SpoolFile",
+    "RequestLogProfile", "RequestMinute", "Review", "RouteBaseline", "RouteContract", "RouteFinding",
+    "RouteWatch", "RoutingPolicy", "SkewSample", "Slot", "SourceSecret", "SpoolFile",
     "TaskLog", "Trace", "Try", "TryKey", "Verdict", "VerdictHistory", "Waiting", "request_feeds",
 ]  # fmt: skip

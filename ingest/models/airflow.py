@@ -135,6 +135,7 @@ class Try(models.Model):
         WANTED = "wanted", "to be fetched"
         FETCHED = "fetched", "fetched"
         ABSENT = "absent", "Airflow has none"
+        REFUSED = "refused", "cannot be read"
 
     airflow = models.ForeignKey(Airflow, on_delete=models.CASCADE, related_name="tries")
     dag_id = models.CharField(max_length=250)
@@ -157,6 +158,7 @@ class Try(models.Model):
     end_at = models.DateTimeField(null=True)
     duration_s = models.FloatField(null=True)
     own_s = models.FloatField(null=True, help_text="seconds from the first /run (else from queued) to the end")
+    code_s = models.FloatField(null=True, help_text="seconds of its run that none of its requests through F5 took")
     hostname = models.CharField(max_length=250, blank=True, default="")
     airflow_pool = models.CharField(max_length=256, blank=True, default="")
     pool_slots = models.IntegerField(null=True)
@@ -166,7 +168,8 @@ class Try(models.Model):
     path = models.TextField(blank=True, default="")
     rendered = models.JSONField(null=True)
     log_state = models.CharField(max_length=8, choices=LogState, blank=True, default=LogState.NONE)
-    log_asked = models.IntegerField(default=0)
+    log_failed = models.IntegerField(default=0, db_default=0, help_text="how often in a row it could not be read")
+    log_next_at = models.DateTimeField(null=True, blank=True, help_text="it is not asked for again before")
     history_wanted = models.BooleanField(default=False, help_text="earlier tries are to be read from /tries")
     judge = models.BooleanField(default=False, help_text="something about it changed since it was judged")
     seen_at = models.DateTimeField(help_text="newest observation merged")

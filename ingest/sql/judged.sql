@@ -1,21 +1,22 @@
--- Tries are judged: their own time, and the mark that they wait for a judgement taken away where the answer is final.
+-- Tries are judged: their own time and code time, and the mark that they wait for a judgement taken away where the answer is final.
 -- A try that somebody changed after it was read (its row has another xmin) or is changing now keeps its mark, and is
 -- judged again: what changed may not have been seen. Nobody is waited for, so nobody waits for us in turn.
--- Returns the tries that were marked. Parameters: try ids, their xmin as they were read, own seconds, final or not.
+-- Returns the tries that were marked. Parameters: try ids, their xmin as they were read, own seconds, code seconds, final or
+-- not.
 WITH judged AS (
     SELECT *
-    FROM unnest(%(tries)s::bigint[], %(versions)s::bigint[], %(own)s::float8[], %(final)s::boolean[])
-         AS u(id, version, own_s, final)
+    FROM unnest(%(tries)s::bigint[], %(versions)s::bigint[], %(own)s::float8[], %(code)s::float8[], %(final)s::boolean[])
+         AS u(id, version, own_s, code_s, final)
 ), free AS (
     SELECT t.id
     FROM ingest_try t
     JOIN judged u ON u.id = t.id AND t.xmin::text::bigint = u.version
-    WHERE u.final OR t.own_s IS DISTINCT FROM u.own_s
+    WHERE u.final OR t.own_s IS DISTINCT FROM u.own_s OR t.code_s IS DISTINCT FROM u.code_s
     ORDER BY t.id
     FOR UPDATE OF t SKIP LOCKED
 )
 UPDATE ingest_try t
-SET own_s = u.own_s, judge = NOT u.final
+SET own_s = u.own_s, code_s = u.code_s, judge = NOT u.final
 FROM judged u
 WHERE u.id = t.id AND t.id IN (SELECT id FROM free)
 RETURNING t.id
