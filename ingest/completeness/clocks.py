@@ -110,14 +110,18 @@ class Clocks:
     workers: dict[tuple[int, str], Skew] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, airflow: Airflow, scope: str) -> Clocks:
-        """What is known now. A capture was recorded with its own clocks, and nothing is measured of it."""
+    def of(cls, airflow: Airflow, scope: str, devices: Iterable[Device]) -> Clocks:
+        """What is known now of these devices, each once, and of this Airflow's workers.
+
+        A capture was recorded with its own clocks, and nothing is measured of it.
+        """
         found = cls()
         if scope:
             return found
-        rows = Device.objects.filter(skew_us__isnull=False).values_list("group_id", "skew_us", "skew_error_us")
-        for group_id, offset, error in rows:
-            found.groups[group_id] = _wider(found.groups.get(group_id), _skew(offset / 1000, (error or 0) / 1000))
+        for device in devices:
+            if device.skew_us is not None:
+                one = _skew(device.skew_us / 1000, (device.skew_error_us or 0) / 1000)
+                found.groups[device.group_id] = _wider(found.groups.get(device.group_id), one)
         pairs = SkewSample.objects.filter(airflow=airflow, method=Method.PAIRS).select_related("device")
         for sample in pairs.order_by("device", "worker", "-at").distinct("device", "worker"):
             key = sample.device.group_id, sample.worker

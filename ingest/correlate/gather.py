@@ -85,7 +85,7 @@ def span(try_row: Try) -> tuple[datetime, datetime]:
 
 
 def _load(airflow: Airflow, world: World, tries: Sequence[Try]) -> Batch:
-    clocks = Clocks.of(airflow, world.scope)
+    clocks = world.clocks(airflow)
     lo = min(span(t)[0] for t in tries) - timedelta(seconds=5) - clocks.farthest
     hi = max(span(t)[1] for t in tries) + timedelta(minutes=2) + clocks.farthest
     logs = {t.pk: log for t in tries if (log := load.log_of(t)) is not None}

@@ -98,6 +98,8 @@ class Loader:
         self._feeds = world.feed_names
         self._endpoints = {pk: endpoint.name for pk, endpoint in world.endpoints.items()}
         self._pools, self._members = world.pool_names, world.member_names
+        self._clients: dict[int | None, str] = {None: ""}
+        self._paths: dict[int | None, str] = {None: ""}
 
     def __call__(
         self, name: str, windows: Sequence[Window], paths: Sequence[str] | None = None
@@ -106,16 +108,25 @@ class Loader:
         found = windowed(name, windows, **({} if paths is None else {"paths": paths}))
         endpoints, pools, members = self._endpoints, self._pools, self._members
         methods = {code: records.method_name(code) for code in {row[7] for row in found}}
+        self._learn({row[5] for row in found}, {row[6] for row in found})
+        clients, templates = self._clients, self._paths
         out: dict[int, list[Request]] = defaultdict(list)
         for line_id, us, endpoint, pool, member, client, path, method, status, outcome, took, size, link in found:
             out[endpoint].append(
                 Request(
                     line_id, moment(us), endpoint, endpoints.get(endpoint, ""), pools.get(pool, ""),
-                    members.get(member, ""), client, None, methods[method], path, path, status, OUTCOMES[outcome], took,
-                    size, LINKS[max(link, 0)], link == records.Link.SUSPECT, "", self._feeds.get(line_id >> LINE_BITS, ""),
+                    members.get(member, ""), clients.get(client, ""), None, methods[method], templates.get(path, ""),
+                    templates.get(path, ""), status, OUTCOMES[outcome], took, size,
+                    LINKS[max(link, 0)], link == records.Link.SUSPECT, "", self._feeds.get(line_id >> LINE_BITS, ""),
                 )
             )  # fmt: skip
         return out
+
+    def _learn(self, clients: set[int | None], paths: set[int | None]) -> None:
+        """Look up the names that are not known yet."""
+        new = {"clients": sorted(clients - self._clients.keys()), "paths": sorted(paths - self._paths.keys())}  # type: ignore[type-var]
+        for what, pk, text in rows("request_names", **new) if new["clients"] or new["paths"] else ():
+            (self._paths if what else self._clients)[pk] = text
 
 
 Host = tuple[str, int | None]

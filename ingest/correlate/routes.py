@@ -79,7 +79,7 @@ def _route(world: World, place: Place, seen: Surroundings) -> Route:
         seen.near.get(place.slot, ()), seen.usual.get((place.endpoint_id, place.path, place.slot[1]), ()),
         tuple(e for e in seen.health.get(endpoint.group_id, ()) if not e.f5_pool or e.f5_pool == pool or e.kind == "device"),
         tuple(c for c in seen.changes if _about(c, endpoint)), tuple(seen.cuts.get(endpoint.pk, ())),
-        world.choosers.get(endpoint.pk, ()),
+        world.choosers.get(endpoint.pk, ()), world.contracts.get(endpoint.pk, ()),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import F, OuterRef, Q
 
+from ingest.completeness.clocks import Clocks
 from ingest.models import Airflow, Device, Endpoint, F5Pool, Feed, Gap, RoutingPolicy, SpoolFile
 from ingest.rules.facts import Chooser
 
@@ -43,6 +44,11 @@ class World:
         """The members of this pool at this time, without those that were removed before it."""
         known = self.members_of.get(pool_id or 0, ())
         return tuple(name for name, removed_at in known if removed_at is None or removed_at > at)
+
+    def clocks(self, airflow: Airflow) -> Clocks:
+        """How the devices of this scope and this Airflow's workers differ."""
+        devices = {f.device.pk: f.device for f in self.feeds if f.device is not None}
+        return Clocks.of(airflow, self.scope, (device for _, device in sorted(devices.items())))
 
     def request_feeds(self) -> list[Feed]:
         """The feeds of this scope that bring requests, by name."""

@@ -10,12 +10,10 @@ WITH asked AS MATERIALIZED (
 ), stretches AS MATERIALIZED (
     SELECT lower(one) AS lo, upper(one) AS hi FROM (SELECT unnest(range_agg(time)) AS one FROM asked) AS s
 )
-SELECT r.line_id, (date_part('epoch', r.ts) * 1e6)::bigint, r.endpoint_id, r.f5_pool_id, r.member_id, coalesce(c.address, ''),
-       coalesce(t.template, ''), r.method, r.status, r.outcome, r.response_us, r.bytes, r.link
+SELECT r.line_id, (date_part('epoch', r.ts) * 1e6)::bigint, r.endpoint_id, r.f5_pool_id, r.member_id, r.client_id,
+       r.path_id, r.method, r.status, r.outcome, r.response_us, r.bytes, r.link
 FROM stretches s
 CROSS JOIN LATERAL (
     SELECT * FROM ingest_request q WHERE q.ts >= s.lo AND q.ts < s.hi OFFSET 0
 ) AS r
 JOIN windows w ON w.endpoint_id = r.endpoint_id AND r.ts <@ w.times
-LEFT JOIN ingest_client c ON c.id = r.client_id
-LEFT JOIN ingest_path t ON t.id = r.path_id

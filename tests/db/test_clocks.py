@@ -81,7 +81,7 @@ def test_the_run_of_a_try_measures_its_worker_against_the_device(feed: Feed) -> 
     sample = SkewSample.objects.get()
     assert (sample.airflow, sample.worker, sample.method, sample.samples) == (airflow, "w1", "pairs", 5)
     assert sample.offset_ms == pytest.approx(2000) and 60 < sample.uncertainty_ms < 90
-    known = Clocks.of(airflow, "")
+    known = Clocks.of(airflow, "", Device.objects.all())
     group = endpoint.group_id
     assert known.between(group, "w1").shift == timedelta(seconds=2) and not known.between(group, "w2").shift
     assert known.farthest > timedelta(seconds=2)
@@ -96,6 +96,6 @@ def test_a_pair_of_units_has_an_estimate_that_holds_both_and_a_capture_has_none(
     Device.objects.update(skew_us=2_000_000, skew_error_us=500_000)
     Device.objects.create(group=first.group, name="bigip-2", skew_us=3_000_000, skew_error_us=100_000)
     airflow: Airflow = world.an_airflow()
-    known = Clocks.of(airflow, "").between(first.group_id, "w1")
+    known = Clocks.of(airflow, "", Device.objects.all()).between(first.group_id, "w1")
     assert (known.offset, known.error) == (timedelta(seconds=2.3), timedelta(seconds=0.8))
-    assert not Clocks.of(airflow, "lab1")
+    assert not Clocks.of(airflow, "lab1", Device.objects.all())
