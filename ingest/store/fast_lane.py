@@ -1,9 +1,10 @@
 """The fast lane of the request log: the plain lines of a chunk of airf5/1, checked and cut into columns at once.
 
-Plain is an answer below 400 that was not slow and whose request line stands before it in the chunk, equal to the last
-byte in all that both say (a device that logs answers only needs no request line). All other lines are left to the parser
-and the pairer; so is what they may touch: a line of the same microsecond, or with the same client, port and URI. Thus
-the outcome is that of the careful way alone. `fast_text` looks at the bytes, `fast_rows` makes the rows.
+Plain is an answer whose request line stands before it in the chunk, equal to the last byte in all that both say (a device
+that logs answers only needs no request line). All other lines are left to the parser and the pairer; so is what they may
+touch: a line of the same microsecond, or with the same client, port and URI. Thus the outcome is that of the careful way
+alone. Of what is plain, the few that failed or were slow are parsed too, for they get a row in words; nobody needs to
+look for their other half. `fast_text` looks at the bytes, `fast_rows` makes the rows.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ingest.lines import Lines
+from ingest.parsers.f5_links import uuid_of
 from ingest.parsers.f5_request_kv import ORDER
 from ingest.records import SLOW_US, Reject, RequestLine
-from ingest.store.fast_rows import Column, Lane, Number
+from ingest.store.fast_rows import TRACE, Column, Lane, Number
 from ingest.store.fast_text import LONGEST, Block, Flags, Places, Spans
+from ingest.store.request_facts import CALL, MOST_VERB, VERB, Whole
 
 Parse = Callable[[str], RequestLine | Reject]
 
-_PIECE = 16_000  # lines
+_PIECE = 8_000  # lines
 _PLACE = {name: place for place, name in enumerate(ORDER)}
 _QUOTES = 2 * len(ORDER)
 _QUOTES_ASKED = _QUOTES - 2 * (_PLACE["http_method"] - _PLACE["client_port"] - 1)  # without what only an answer says
@@ -30,28 +33,38 @@ _RESPONSE, _REQUEST = _KIND % b"response", _KIND % b"request"
 _STAMP = 27  # letters of the time of receipt that a receiver writes
 _LONGEST_SENDER = 64
 _HIGHEST_PORT = 99_999  # the parser takes five digits
+_MOST_PATH = 512  # bytes of a URI in which the beginning of its query is looked for
+_UUID = 36
+_LITERALS = {name: b'",%s="' % name.encode() for name in ORDER}
 # The texts of each column: from the value of one field to that of another.
 _TEXTS = {
-    Column.WHERE: ("virtual_name", "pool"),
+    Column.WHERE: ("hostname", "pool"),
     Column.CLIENT: ("client_ip", "client_ip"),
     Column.SERVER: ("server_ip", "http_statcode"),
     Column.ASKED: ("http_method", "host"),
     Column.TRACEPARENT: ("traceparent", "traceparent"),
     Column.TASK: ("task", "task"),
     Column.AGENT: ("ua", "ua"),
-    Column.URI: ("http_uri", "http_uri"),
 }
 _NUMBERS = {
+    Number.PORT: "client_port",
     Number.MILLIS: "response_ms",
     Number.MICROS: "response_us",
     Number.BYTES: "bytes",
 }
+_INSIDE = {
+    name
+    for first, last in _TEXTS.values()
+    for name in ORDER[_PLACE[first] + 1 : _PLACE[last] + 1]  # what stands between these is looked at once a text
+}
+_BEFORE = np.array([len(_LITERALS[name]) - 1 for name in ORDER[_PLACE["hostname"] :]])
 
 
 class Taken(NamedTuple):
-    """The plain requests, the lines that are left, and those of them that were parsed already, by offset."""
+    """The plain requests, those of them that did not go well, the lines that are left, and what was parsed of these."""
 
     lane: Lane | None
+    failed: list[Whole]
     left: Lines
     parsed: dict[int, RequestLine | Reject]
 
@@ -65,16 +78,18 @@ def take(
 ) -> Taken:
     """Pick the plain requests of these lines. `base` makes line ids of offsets; no time may lie outside of `span`."""
     if not chunk.answers:
-        return Taken(None, chunk.lines, {})
+        return Taken(None, [], chunk.lines, {})
     chunk.refuse_what_is_not_plain(span)
     waiting = list(waiting)
     parsed: dict[int, RequestLine | Reject] = {}
     chunk.refuse_times(_others(chunk.left(), parsed, parse, waiting))
     chunk.refuse_calls(_others(chunk.left(), parsed, parse, waiting))
-    return Taken(chunk.lane(base), chunk.left(), parsed)
+    return Taken(chunk.lane(base), chunk.failed(base, parse), chunk.left(), parsed)
 
 
-def _others(left: Lines, parsed: dict[int, RequestLine | Reject], parse: Parse, waiting: list[RequestLine]) -> Any:
+def _others(
+    left: Lines, parsed: dict[int, RequestLine | Reject], parse: Parse, waiting: list[RequestLine]
+) -> list[RequestLine]:
     """The lines that the pairer will see."""
     for offset, raw in left:
         if offset not in parsed:
@@ -90,25 +105,38 @@ class _Piece:
         places = block.quotes(int(starts[0]), int(ends[-1]))
         begin = np.searchsorted(places, starts)
         count = np.searchsorted(places, ends) - begin
-        rows = np.flatnonzero(count == _QUOTES)
-        quotes = places[begin[rows] + np.arange(_QUOTES)[:, None]]
-        good = self._begins(rows, quotes[0], _RESPONSE) & (quotes[-1] == ends[rows] - 1)
-        for place in range(_PLACE["hostname"], len(ORDER)):
-            literal = b'",%s="' % ORDER[place].encode()
-            before = quotes[2 * place - 1]
-            good &= (quotes[2 * place] - before == len(literal) - 1) & block.says(before, literal)
-        self.at: Places = rows[good]
-        quotes = quotes[:, good]
+        self.at, quotes = self._answers(places, begin, count)
         opened, closed = quotes[::2], quotes[1::2]
         self.numbers, self.plain = self._numbers(opened, closed)
-        self.texts = {
+        texts = {
             column: Spans(opened[_PLACE[first]] + 1, closed[_PLACE[last]]) for column, (first, last) in _TEXTS.items()
         }
-        self.hashes = {column: block.hashes(texts) for column, texts in self.texts.items()}
+        # Of what differs from call to call as little as possible: each different text costs much more than its copies
+        start, end = texts[Column.TRACEPARENT]
+        texts[Column.TRACEPARENT] = Spans(start, np.minimum(end, start + TRACE))
+        self.uri = Spans(opened[_PLACE["http_uri"]] + 1, closed[_PLACE["http_uri"]])
+        self.calls, texts[Column.UUID], texts[Column.PATH] = self._paths()
+        self.texts = texts
+        self.codes = {column: block.coded(spans) for column, spans in texts.items()}
         head = Spans(opened[_PLACE["ts"]] - len("ts="), closed[_PLACE["client_port"]] + len('",'))
         asked = Spans(opened[_PLACE["http_method"]] - len("http_method="), ends[self.at])
         self.answers = _Halves(self.at, _key_of(self.numbers), head, asked)
         self.requests = self._requests(places, begin, count) if paired else None
+
+    def _answers(self, places: Places, begin: Places, count: Places) -> tuple[Places, Places]:
+        """The lines with the template of an answer, and the places of their quotes, quote by quote."""
+        rows = np.flatnonzero(count == _QUOTES)
+        quotes = _neighbours(places, begin[rows], _QUOTES)
+        first = _PLACE["hostname"]
+        good = (quotes[2 * first :: 2] - quotes[2 * first - 1 : -1 : 2] == _BEFORE[:, None]).all(axis=0)
+        good &= quotes[-1] == self._ends[rows] - 1
+        if not good.all():
+            rows, quotes = rows[good], quotes[:, good]
+        good = self._begins(rows, quotes[0], _RESPONSE)
+        for name in ORDER[first:]:
+            if name not in _INSIDE:
+                good &= self._block.says(quotes[2 * _PLACE[name] - 1], _LITERALS[name])
+        return (rows, quotes) if good.all() else (rows[good], quotes[:, good])
 
     def _begins(self, rows: Places, first_quote: Places, literal: bytes) -> Flags:
         """Whether these lines begin as the template does, bare or after a time of receipt and a sender."""
@@ -118,53 +146,63 @@ class _Piece:
         spooled = (end > sender) & (end - sender <= _LONGEST_SENDER)
         spooled &= block.letter(np.minimum(sender, begin) - 1, " ") & block.letter(end, " ")
         end = np.where(spooled, end, sender)
-        spooled &= ~block.has_blank(start, start + _STAMP) & ~block.has_blank(sender, end)
+        spooled &= ~block.has_blank(Spans(start, start + _STAMP)) & ~block.has_blank(Spans(sender, end))
         good: Flags = block.says(begin, literal) & ((begin == start) | spooled)
         return good
+
+    def _paths(self) -> tuple[Flags, Spans, Spans]:
+        """Which URIs are calls that name a try, the UUIDs of these, and what the path of each says beside it."""
+        block, (start, end) = self._block, self.uri
+        size, before = end - start, len(CALL)
+        calls: Flags = (size > before + _UUID) & (size <= before + _UUID + MOST_VERB)
+        rows = np.flatnonzero(calls)
+        calls[rows] = block.says(start[rows], CALL.encode()) & block.letter(start[rows] + before + _UUID, "/")
+        uuid = np.where(calls, start + before, end), np.where(calls, start + before + _UUID, end)
+        path = np.where(calls, start + before + _UUID, start), end.copy()
+        rows = np.flatnonzero(~calls)
+        # Up to the question mark and with it: no word of the query says anything of a try or of the path
+        query = block.first("?", self.uri.of(rows), _MOST_PATH)
+        path[1][rows] = np.minimum(query + 1, end[rows])
+        return calls, Spans(*uuid), Spans(*path)
 
     def _requests(self, places: Places, first: Places, count: Places) -> _Halves:
         """The request lines: what they say is the same text twice cut, so that an answer can be set beside it."""
         rows = np.flatnonzero(count == _QUOTES_ASKED)
-        quotes = places[first[rows]]
-        good = self._begins(rows, quotes, _REQUEST)
-        rows, quotes = rows[good], first[rows[good]]
+        good = self._begins(rows, places[first[rows]], _REQUEST)
+        rows = rows[good]
+        quotes = first[rows]
         begin = places[quotes] - _REQUEST.index(b'"') + _REQUEST.index(b'ts="')
-        port = 2 * _PLACE["client_port"]
-        found, good = self._time_and_port(
-            (begin + len('ts="'), places[quotes + 5]), (places[quotes + port] + 1, places[quotes + port + 1])
-        )
-        middle = places[quotes + port + 1] + len('",')
-        halves = _Halves(rows, _key_of(found), Spans(begin, middle), Spans(middle, self._ends[rows]))
-        return halves.of(np.flatnonzero(good))
-
-    def _time_and_port(
-        self, time: tuple[Places, Places], port: tuple[Places, Places]
-    ) -> tuple[dict[Number, Places], Flags]:
-        block, (start, end) = self._block, time
-        found: dict[Number, Places] = {}
-        high, one = block.numbers(start, start + 8)
-        low, two = block.numbers(start + 8, start + 10)
-        found[Number.SECOND] = high * 100 + low
-        found[Number.FRACTION], three = block.numbers(start + 11, start + 17)
-        found[Number.PORT], four = block.numbers(*port)
-        good = (end - start == 17) & block.letter(start + 10, ".") & one & two & three & four
-        return found, good & (found[Number.PORT] <= _HIGHEST_PORT)
+        second, fraction, good = self._block.instants(Spans(begin + len('ts="'), places[quotes + 5]))
+        middle = places[quotes + 2 * _PLACE["client_port"] + 1] + len('",')
+        key = _key_of({Number.SECOND: second, Number.FRACTION: fraction})
+        halves = _Halves(rows, key, Spans(begin, middle), Spans(middle, self._ends[rows]))
+        return halves if good.all() else halves.of(np.flatnonzero(good))
 
     def _numbers(self, opened: Places, closed: Places) -> tuple[dict[Number, Places], Flags]:
         """The columns of numbers, and whether all that should be a number is one."""
 
-        def value(name: str) -> tuple[Places, Places]:
-            return opened[_PLACE[name]] + 1, closed[_PLACE[name]]
+        def value(name: str) -> Spans:
+            return Spans(opened[_PLACE[name]] + 1, closed[_PLACE[name]])
 
-        found, plain = self._time_and_port(value("ts"), value("client_port"))
+        found: dict[Number, Places] = {}
+        found[Number.SECOND], found[Number.FRACTION], plain = self._block.instants(value("ts"))
         for column, name in _NUMBERS.items():
-            found[column], good = self._block.numbers(*value(name))
+            found[column], good = self._block.numbers(value(name))
             plain &= good
-        return found, plain
+        return found, plain & (found[Number.PORT] <= _HIGHEST_PORT)
+
+
+def _neighbours(places: Places, first: Places, number: int) -> Places:
+    """So many neighbours of these places, from each of them on: one row for each neighbour."""
+    if not len(first):
+        return np.zeros((number, 0), dtype=np.int64)
+    size = places.itemsize
+    wide = np.ndarray((len(places) - number + 1,), dtype=f"V{number * size}", buffer=places, strides=(size,))
+    return np.ascontiguousarray(wide[first].view(places.dtype).reshape(-1, number).T)
 
 
 class _Halves(NamedTuple):
-    """Lines of one kind: their places among the lines, a key of time and port, and two texts that both halves have."""
+    """Lines of one kind: their places among the lines, a key of their time, and two texts that both halves have."""
 
     at: Places
     key: Places
@@ -176,7 +214,7 @@ class _Halves(NamedTuple):
 
 
 def _key_of(numbers: dict[Number, Places]) -> Places:
-    return (numbers[Number.SECOND] * 1_000_000 + numbers[Number.FRACTION] << 10) ^ numbers[Number.PORT]
+    return numbers[Number.SECOND] * 1_000_000 + numbers[Number.FRACTION]
 
 
 class Columns:
@@ -186,35 +224,36 @@ class Columns:
         self.lines = lines
         self._per_request = 1 if answers_only else 2
         self._block = block = Block(lines.text)
-        starts, ends = block.places(lines.starts), block.places(lines.ends)
-        ends -= (ends > starts) & block.letter(ends - 1, "\r")
+        starts, ends = lines.starts, lines.ends
+        ends = ends - ((ends > starts) & block.letter(np.maximum(ends - 1, 0), "\r"))
         foreign = np.searchsorted(starts, block.foreign(), side="right") - 1
-        ends[foreign] = starts[foreign]  # so that such a line has no quotes
+        if len(foreign):
+            ends[foreign] = starts[foreign]  # so that such a line has no quotes
         ends = np.where(ends - starts > LONGEST, starts, ends)
         cuts = range(0, len(lines), _PIECE)
         pieces = [_Piece(block, starts[cut : cut + _PIECE], ends[cut : cut + _PIECE], not answers_only) for cut in cuts]
         self._at: Places = np.concatenate([piece.at + cut for piece, cut in zip(pieces, cuts, strict=True)])
         self.answers = len(self._at)
         self._plain: Flags = np.concatenate([piece.plain for piece in pieces])
+        self._calls: Flags = np.concatenate([piece.calls for piece in pieces])
+        self._uri = _spans([piece.uri for piece in pieces])
         self._numbers = {number: np.concatenate([piece.numbers[number] for piece in pieces]) for number in Number}
         self._codes: dict[Column, Places] = {}
         self._said: dict[Column, list[Any]] = {}
         for column in Column:
-            hashes = np.concatenate([piece.hashes[column] for piece in pieces])
-            said, self._codes[column], sure = block.coded(_spans([piece.texts[column] for piece in pieces]), hashes)
+            self._codes[column], said = _together(block, pieces, column)
             self._said[column] = list(map(_READ[column], said))
-            self._plain &= sure
         self._asked = self._at if answers_only else self._pair(pieces, cuts)
 
     def _pair(self, pieces: Sequence[_Piece], cuts: Sequence[int]) -> Places:
         """The request line of each answer, -1 for none: it stands before the answer and says the same."""
-        answers = _together([piece.answers for piece in pieces], cuts)
-        requests = _together([piece.requests for piece in pieces if piece.requests is not None], cuts)
+        answers = _joined([piece.answers for piece in pieces], cuts)
+        requests = _joined([piece.requests for piece in pieces if piece.requests is not None], cuts)
         asked = np.full(len(answers.at), -1)
         if not len(requests.at):
             self._plain[:] = False
             return asked
-        order = np.argsort(requests.key, kind="stable")
+        order = np.argsort(requests.key, kind="stable")  # they come in this order, nearly
         keys = requests.key[order]
         place = np.minimum(np.searchsorted(keys, answers.key), len(keys) - 1)
         again = np.minimum(place + 1, len(keys) - 1)
@@ -229,77 +268,134 @@ class Columns:
         return asked
 
     def refuse_what_is_not_plain(self, span: tuple[int, int]) -> None:
-        """Refuse what failed, was slow, is out of time, or has a text that is not as the template has it."""
-        for column in (Column.WHERE, Column.SERVER):
-            good = np.fromiter((said is not None for said in self._said[column]), np.bool_, len(self._said[column]))
-            self._plain &= good[self._codes[column]]
+        """Refuse what is out of time, or has a text that is not as the template has it."""
+        for column in (Column.WHERE, Column.SERVER, Column.ASKED, Column.UUID):
+            said = self._said[column]
+            good = np.fromiter((one is not None for one in said), np.bool_, len(said))
+            if not good.all():
+                self._plain &= good[self._codes[column]]
+        verbs = np.fromiter((VERB.fullmatch(path) is not None for path in self._said[Column.PATH]), np.bool_)
+        self._plain &= ~self._calls | verbs[self._codes[Column.PATH]]
         # As the parser: only the ms are whole, or the us are a mere fraction
         took, whole = self._numbers[Number.MICROS], self._numbers[Number.MILLIS] * 1_000
         self._numbers[Number.MICROS] = took = np.where(took + 1_000 <= whole, whole, took)
         low, high = span[0] // 1_000_000 + 1, span[1] // 1_000_000 - 1
         seconds = self._numbers[Number.SECOND]
-        self._plain &= (took < SLOW_US) & (seconds >= low) & (seconds <= high)
+        self._plain &= (seconds >= low) & (seconds <= high)
+        server = self._said[Column.SERVER]
+        well = np.fromiter((one is not None and one[2] < 400 for one in server), np.bool_, len(server))
+        self._well = well[self._codes[Column.SERVER]] & (took < SLOW_US)
 
     def refuse_times(self, others: list[RequestLine]) -> None:
         """Refuse what shares its microsecond with another line: that may be the same request, or say it again."""
-        times = self._numbers[Number.SECOND] * 1_000_000 + self._numbers[Number.FRACTION]
-        there, places, often = np.unique(times, return_inverse=True, return_counts=True)
-        taken = np.isin(there, [line.ts_us for line in others]) | (often > 1)
-        self._plain &= ~taken[places]
+        times = _key_of(self._numbers)
+        order = np.sort(times)
+        taken = [line.ts_us for line in others] + order[1:][order[1:] == order[:-1]].tolist()
+        self._plain &= ~_among(times, taken)
 
     def refuse_calls(self, others: list[RequestLine]) -> None:
         """Refuse what the pairer could match with another line, whose time differs: the same client, port and URI."""
         calls = {(line.client_ip, line.client_port, line.uri) for line in others}
-        uris = {uri for _, _, uri in calls}
-        said = self._said[Column.URI]
-        near = np.fromiter((uri in uris for uri in said), np.bool_, len(said))[self._codes[Column.URI]]
-        clients, ports = self._said[Column.CLIENT], self._numbers[Number.PORT]
-        for place in np.flatnonzero(near & self._plain).tolist():
-            client, uri = clients[self._codes[Column.CLIENT][place]], said[self._codes[Column.URI][place]]
-            if (client, int(ports[place]), uri) in calls:
+        code = {client: place for place, client in enumerate(self._said[Column.CLIENT])}
+        sought = [
+            code[client] << 20 | port
+            for client, port, _ in calls
+            if client in code and port is not None and port <= _HIGHEST_PORT
+        ]
+        near = _among(self._codes[Column.CLIENT] << 20 | self._numbers[Number.PORT], sought)
+        rows = np.flatnonzero(near & self._plain)
+        for place, raw in zip(rows.tolist(), self._block.cut(self._uri.of(rows)), strict=True):
+            client, port = self._said[Column.CLIENT][self._codes[Column.CLIENT][place]], self._numbers[Number.PORT]
+            if (client, int(port[place]), _text(raw)) in calls:
                 self._plain[place] = False
 
     def left(self) -> Lines:
         """The lines that belong to no plain request."""
-        used = np.zeros(len(self.lines), dtype=np.bool_)
-        used[self._at[self._plain]] = True
-        used[self._asked[self._plain]] = True
-        return self.lines.chosen(~used)
+        left = np.ones(len(self.lines), dtype=np.bool_)
+        left[self._at[self._plain]] = False
+        left[self._asked[self._plain]] = False
+        return self.lines.chosen(left)
+
+    def failed(self, base: int, parse: Parse) -> list[Whole]:
+        """The plain requests that did not go well."""
+        rows = np.flatnonzero(self._plain & ~self._well)
+        asked = (self.lines.offsets[self._asked[rows]] | base).tolist()
+        found = []
+        for line_id, place in zip(asked, self._at[rows].tolist(), strict=True):
+            offset, raw = self.lines[place]
+            line = parse(raw.decode("ascii"))
+            assert isinstance(line, RequestLine)
+            found.append(Whole(line_id, line, base | offset))
+        return found
 
     def lane(self, base: int) -> Lane | None:
-        """The plain requests."""
-        plain = self._plain
-        if not plain.any():
+        """The plain requests that went well."""
+        good = np.flatnonzero(self._plain & self._well)
+        if not len(good):
             return None
-        ids = self.lines.offsets[self._asked[plain]] | base
-        numbers = {number: column[plain] for number, column in self._numbers.items()}
-        codes = {column: column_codes[plain] for column, column_codes in self._codes.items()}
-        return Lane(ids, numbers, codes, self._said, self._per_request)
+        ids = self.lines.offsets[self._asked[good]] | base
+        numbers = {number: column[good] for number, column in self._numbers.items()}
+        codes = {column: column_codes[good] for column, column_codes in self._codes.items()}
+        return Lane(ids, numbers, codes, self._said, self._calls[good], self._per_request)
+
+
+def _among(values: Places, some: Sequence[int]) -> Flags:
+    """Which of these values are among some others."""
+    if not some:
+        return np.zeros(len(values), dtype=np.bool_)
+    sought = np.sort(np.array(some, dtype=np.int64))
+    place = np.minimum(np.searchsorted(sought, values), len(sought) - 1)
+    found: Flags = sought[place] == values
+    return found
 
 
 def _spans(parts: Sequence[Spans]) -> Spans:
     return Spans(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def _together(parts: Sequence[_Halves], cuts: Sequence[int]) -> _Halves:
+def _joined(parts: Sequence[_Halves], cuts: Sequence[int]) -> _Halves:
     """The halves of all pieces; their places count from the first line of the chunk."""
     at = np.concatenate([part.at + cut for part, cut in zip(parts, cuts, strict=True)])
     key = np.concatenate([part.key for part in parts])
     return _Halves(at, key, _spans([part.head for part in parts]), _spans([part.asked for part in parts]))
 
 
+def _together(block: Block, pieces: Sequence[_Piece], column: Column) -> tuple[Places, list[bytes]]:
+    """What all pieces say in this column, each different text once, and which of them each answer has."""
+    known: dict[bytes, int] = {}
+    codes = []
+    for piece in pieces:
+        first, code = piece.codes[column]
+        texts = block.cut(piece.texts[column].of(first))
+        codes.append(np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int64)[code])
+    return np.concatenate(codes), list(known)
+
+
 def _text(raw: bytes) -> str:
     return raw.decode("ascii")
 
 
+def _values(raw: bytes, first: str, last: str) -> list[str] | None:
+    """The values from one field to another, if what stands between them is as in the template."""
+    parts = _text(raw).split('"')
+    names = ORDER[_PLACE[first] + 1 : _PLACE[last] + 1]
+    return parts[::2] if parts[1::2] == [f",{name}=" for name in names] else None
+
+
 def _where(raw: bytes) -> tuple[str, str, int | None, str] | None:
-    name, _, address, _, port, _, pool = _text(raw).split('"')
-    return (name, address, int(port) if port else None, pool) if _is_port(port) else None
+    values = _values(raw, "hostname", "pool")
+    if values is None or not _is_port(values[3]):
+        return None
+    _, name, address, port, pool = values
+    return name, address, int(port) if port else None, pool
 
 
 def _server(raw: bytes) -> tuple[str, int | None, int] | None:
-    address, _, port, _, _, _, status = _text(raw).split('"')
-    good = _is_port(port) and len(status) == 3 and status.isdigit() and status[0] in "123"
+    values = _values(raw, "server_ip", "http_statcode")
+    if values is None or not _is_port(values[1]):
+        return None
+    address, port, _, status = values
+    good = len(status) == 3 and status.isdigit() and status[0] != "0"
     return (address, int(port) if port else None, int(status)) if good else None
 
 
@@ -307,10 +403,15 @@ def _is_port(text: str) -> bool:
     return len(text) <= 5 and (text.isdigit() or not text)
 
 
-def _asked(raw: bytes) -> tuple[str, str]:
-    method, _, host = _text(raw).split('"')
-    return method, host
+def _asked(raw: bytes) -> tuple[str, ...] | None:
+    values = _values(raw, "http_method", "host")
+    return None if values is None else tuple(values)
+
+
+def _uuid(raw: bytes) -> str | None:
+    """In lower case; "" where the path names none, None where that is no UUID."""
+    return uuid_of(_text(raw)) if raw else ""
 
 
 _READ: dict[Column, Callable[[bytes], Any]] = dict.fromkeys(Column, _text)
-_READ |= {Column.WHERE: _where, Column.SERVER: _server, Column.ASKED: _asked}
+_READ |= {Column.WHERE: _where, Column.SERVER: _server, Column.ASKED: _asked, Column.UUID: _uuid}

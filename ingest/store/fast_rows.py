@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.histogram import BOUNDS, BUCKETS
-from ingest.records import Outcome, method_code
-from ingest.store.fast_text import Flags, Places
+from ingest.records import Link, Outcome, method_code
+from ingest.store.fast_text import Flags, Places, numbered
 from ingest.store.names import Virtual
-from ingest.store.request_facts import facts_by_uri
+from ingest.store.request_facts import Facts, call_path, facts_of_path, link_of_task
 from ingest.store.rollups import Minutes, Tally
 
 COPY_BEGIN = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -31,7 +31,8 @@ MAY_LACK = ("try_key_id", "f5_pool_id", "member_id")
 COPY_COLUMNS = ", ".join(SIZES)
 _EPOCH_S = 946_684_800  # PostgreSQL counts from 2000-01-01
 _LACKS = 0xFFFFFFFF  # a length of -1 says that there is no value
-_TRACE = 36  # letters of a traceparent without its last part, which differs from call to call
+_DENSE = 1 << 16  # so many possible values are told apart by a table
+TRACE = 36  # letters of a traceparent without its last part, which differs from call to call
 
 Codes = NDArray[np.int64]
 
@@ -43,10 +44,11 @@ class Column(IntEnum):
     CLIENT = auto()
     SERVER = auto()  # (address, port, status)
     ASKED = auto()  # (method, host)
-    TRACEPARENT = auto()
+    TRACEPARENT = auto()  # its first TRACE letters
     TASK = auto()
     AGENT = auto()
-    URI = auto()
+    UUID = auto()  # of the try that the path names, in lower case; "" where it names none in the usual way
+    PATH = auto()  # the URI up to its query; behind the UUID, where there is one
 
 
 class Number(IntEnum):
@@ -72,7 +74,10 @@ class Ids(Protocol):
 
 
 class Lane:
-    """Plain requests, column by column: numbers, and codes into what the texts say."""
+    """Plain requests that went well, column by column: numbers, and codes into what the texts say.
+
+    `calls` says which of them name a try by the UUID in their path.
+    """
 
     def __init__(
         self,
@@ -80,6 +85,7 @@ class Lane:
         numbers: Mapping[Number, Places],
         texts: Mapping[Column, Codes],
         said: Mapping[Column, Sequence[Any]],
+        calls: Flags,
         lines_each: int,
     ) -> None:
         self.ids = ids
@@ -93,18 +99,41 @@ class Lane:
         self.places = set(self._places)
         self.agents = self._used(Column.AGENT)
         self.clients = self._used(Column.CLIENT)
-        calls, self._call = self._both(Column.URI, Column.TASK)
-        self._facts = facts_by_uri([uri for uri, _ in calls], [task for _, task in calls])
-        self.facts = set(self._facts)
+        self._facts_of(calls)
+
+    def _facts_of(self, calls: Flags) -> None:
+        """What `facts_of` says of each request, in columns: its path, its link, its try key, and whether it is a call."""
+        tasks, keys = self._said[Column.TASK], _Codes({None: 0})
+        cases, case = numbered(2 * self._texts[Column.PATH] + calls, 2 * len(self._said[Column.PATH]))
+        paths = [(self._said[Column.PATH][code >> 1], code & 1) for code in cases.tolist()]
+        facts = [Facts(call_path(path), Link.UUID, None, True) if call else facts_of_path(path) for path, call in paths]
+        self._paths, self._case = [fact.path for fact in facts], case
+        key_of_path = np.array([keys[fact.key] for fact in facts], dtype=np.int64)[case]
+        silent = np.array([not task for task in tasks], dtype=np.bool_)[self._texts[Column.TASK]]
+        headed = ~calls & (key_of_path == 0) & ~silent  # else the path says it, or nothing does
+        code, task = numbered(self._texts[Column.TASK][headed], len(tasks))
+        links = [link_of_task(tasks[place]) for place in code.tolist()]
+        uuids, uuid = numbered(self._texts[Column.UUID][calls], len(self._said[Column.UUID]))
+        self._key = key_of_path
+        self._key[headed] = np.array([keys[key] for _, key in links], dtype=np.int64)[task]
+        self._key[calls] = np.array([keys[self._said[Column.UUID][place]] for place in uuids.tolist()], np.int64)[uuid]
+        self._link = np.array([fact.link for fact in facts], dtype=np.int64)[case]
+        self._link[headed] = np.array([int(link) for link, _ in links], dtype=np.int64)[task]
+        by_path = [fact.path.startswith("/execution/") for fact in facts]
+        self._execution = np.array([fact.is_execution for fact in facts], dtype=np.bool_)[case]
+        self._execution[headed] = np.array(by_path, dtype=np.bool_)[case[headed]]
+        self._keys: list[Any] = list(keys)
+        self.keys = set(self._keys[1:])
+        self.paths = set(self._paths)
 
     def _used(self, column: Column) -> set[Any]:
         said = self._said[column]
-        return {said[code] for code in np.unique(self._texts[column]).tolist()}
+        return {said[code] for code in numbered(self._texts[column], len(said))[0].tolist()}
 
     def _both(self, one: Column, two: Column) -> tuple[list[tuple[Any, Any]], Codes]:
         """The different pairs of what two columns say, and which of these each request has."""
         first, second = self._said[one], self._said[two]
-        both, codes = np.unique(self._texts[one] * len(second) + self._texts[two], return_inverse=True)
+        both, codes = _different(self._texts[one] * len(second) + self._texts[two], len(first) * len(second))
         pairs = zip(*(part.tolist() for part in np.divmod(both, len(second))), strict=True)
         return [(first[a], second[b]) for a, b in pairs], codes
 
@@ -116,14 +145,16 @@ class Lane:
     @property
     def days(self) -> set[int]:
         """The days since 1970 that have rows."""
-        return set(np.unique(self._numbers[Number.SECOND] // 86_400).tolist())
+        days = self._numbers[Number.SECOND] // 86_400
+        low = int(days.min())
+        return {low + day for day in _different(days - low, int(days.max()) - low + 1)[0].tolist()}
 
     def blocks(self, batch: Ids) -> Iterator[bytes]:
         """The rows of `ingest_request`, as COPY (COPY_COLUMNS) takes them in binary."""
         columns = self._columns(batch)
         lacks = sum((columns[name] == 0).astype(np.int64) << bit for bit, name in enumerate(MAY_LACK))
         yield COPY_BEGIN
-        for case in np.unique(lacks).tolist():
+        for case in np.flatnonzero(np.bincount(lacks)).tolist():
             lacking = {name for bit, name in enumerate(MAY_LACK) if case >> bit & 1}
             yield _records(columns, lacks == case, lacking)
         yield COPY_END
@@ -138,21 +169,24 @@ class Lane:
                 for place, (_, server) in zip(places, self._spots, strict=True)
             ],
             dtype=np.int64,
-        )[self._spot].T
-        facts = np.array(
-            [(batch.keys.get(fact.key or "", 0), batch.paths[fact.path], fact.link) for fact in self._facts],
-            dtype=np.int64,
-        )[self._call].T
+        ).T
+        keys = np.array([0, *map(batch.keys.__getitem__, self._keys[1:])], dtype=np.int64)
+        paths = np.array([batch.paths[path] for path in self._paths], dtype=np.int64)
         clients = np.array([batch.clients.get(client, 0) for client in said[Column.CLIENT]], dtype=np.int64)
         agents = np.array([batch.agents.get(agent, 0) for agent in said[Column.AGENT]], dtype=np.int64)
-        methods = np.array([method_code(method) for method, _ in said[Column.ASKED]], dtype=np.int64)
+        methods = np.array([method_code(asked[0]) if asked else 0 for asked in said[Column.ASKED]], dtype=np.int64)
         return {
             "line_id": self.ids,
             "ts": (numbers[Number.SECOND] - _EPOCH_S) * 1_000_000 + numbers[Number.FRACTION],
             "response_us": numbers[Number.MICROS],
             "bytes": numbers[Number.BYTES],
-            **dict(zip(("endpoint_id", "f5_pool_id", "member_id", "status"), spots, strict=True)),
-            **dict(zip(("try_key_id", "path_id", "link"), facts, strict=True)),
+            **{
+                name: spot[self._spot]
+                for name, spot in zip(("endpoint_id", "f5_pool_id", "member_id", "status"), spots, strict=True)
+            },
+            "try_key_id": keys[self._key],
+            "path_id": paths[self._case],
+            "link": self._link,
             "client_id": clients[texts[Column.CLIENT]],
             "agent_id": agents[texts[Column.AGENT]],
             "method": methods[texts[Column.ASKED]],
@@ -168,7 +202,7 @@ class Lane:
         minutes = self._numbers[Number.SECOND] // 60
         low, took = int(minutes.min()), self._numbers[Number.MICROS]
         length = int(minutes.max()) - low + 1
-        cells, cell = np.unique(of_spot[self._spot] * length + minutes - low, return_inverse=True)
+        cells, cell = _different(of_spot[self._spot] * length + minutes - low, len(spots) * length)
         buckets = np.searchsorted(np.array(BOUNDS), took, side="right")
         counts = np.bincount(cell * BUCKETS + buckets, minlength=len(cells) * BUCKETS).reshape(-1, BUCKETS)
         sums = np.bincount(cell, weights=took)  # exact: far below 2 ** 53
@@ -185,21 +219,32 @@ class Lane:
 
     def calls(self) -> set[tuple[Any, str]]:
         """(virtual server, agent) of all calls of the Execution API."""
-        execution = np.array([fact.is_execution for fact in self._facts], dtype=np.bool_)[self._call]
         where, agents = self._said[Column.WHERE], self._said[Column.AGENT]
-        both = np.unique(self._texts[Column.WHERE][execution] * len(agents) + self._texts[Column.AGENT][execution])
-        pairs = (divmod(code, len(agents)) for code in both.tolist())
+        both = self._texts[Column.WHERE][self._execution] * len(agents) + self._texts[Column.AGENT][self._execution]
+        pairs = (divmod(code, len(agents)) for code in _different(both, len(where) * len(agents))[0].tolist())
         return {(Virtual(*where[place][:3]), agents[agent]) for place, agent in pairs}
 
     def parents(self) -> set[tuple[str, str]]:
         """(traceparent without its last part, try key) of all that have both."""
-        keys, starts = _Codes({None: 0}), _Codes({"": 0})
-        of_call = np.array([keys[fact.key] for fact in self._facts], dtype=np.int64)
-        of_text = np.array([starts[text[:_TRACE]] for text in self._said[Column.TRACEPARENT]], dtype=np.int64)
-        key, start = of_call[self._call], of_text[self._texts[Column.TRACEPARENT]]
-        said, parents = list(keys), list(starts)
-        both = np.unique((start * len(said) + key)[(key > 0) & (start > 0)])
-        return {(parents[code // len(said)], said[code % len(said)]) for code in both.tolist()}
+        starts, said = self._said[Column.TRACEPARENT], self._keys
+        there = np.array([bool(start) for start in starts], dtype=np.bool_)[self._texts[Column.TRACEPARENT]]
+        there &= self._key > 0
+        both = self._texts[Column.TRACEPARENT][there] * len(said) + self._key[there]
+        codes = _different(both, len(starts) * len(said))[0].tolist()
+        return {(starts[code // len(said)], said[code % len(said)]) for code in codes}
+
+
+def _different(values: Codes, size: int) -> tuple[Codes, Codes]:
+    """The different values (from 0 up to `size`) in order, and the place of each value among them."""
+    if size <= _DENSE:
+        return numbered(values, size)
+    order = np.argsort(values)
+    inner = values[order]
+    new = np.ones(len(inner), dtype=np.bool_)
+    new[1:] = inner[1:] != inner[:-1]
+    place = np.empty(len(inner), dtype=np.int64)
+    place[order] = np.cumsum(new) - 1
+    return inner[new], place
 
 
 class _Codes(dict[Any, int]):
@@ -217,10 +262,12 @@ def _records(columns: Mapping[str, Codes], rows: Flags, lacking: set[str]) -> by
         layout.append((f"size of {name}", ">u4"))
         if name not in lacking:
             layout.append((name, f">i{size}"))
-    records = np.empty(int(rows.sum()), dtype=layout)
-    records["fields"] = len(SIZES)
+    one = np.zeros(1, dtype=layout)
+    one["fields"] = len(SIZES)
     for name, size in SIZES.items():
-        records[f"size of {name}"] = _LACKS if name in lacking else size
+        one[f"size of {name}"] = _LACKS if name in lacking else size
+    records = np.repeat(one, int(np.count_nonzero(rows)))
+    for name in SIZES:
         if name not in lacking:
             records[name] = columns[name][rows]
     return records.tobytes()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ingest.pairing import Pair
@@ -15,9 +14,10 @@ _MOST_KEPT = 100_000
 _TARGET, _ASKED = slice(2, 9), slice(15, 24)
 _new = tuple.__new__
 # Most calls of a fleet, each with a UUID of its own: what `link_key` and `path_template` say of them, without the way there.
-_CALL = re.compile(
-    r"/execution/task-instances/([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})/([a-z][a-z_-]{0,10})"
-)
+CALL = "/execution/task-instances/"
+VERB = re.compile(r"/[a-z][a-z_-]{0,10}")  # what follows on the UUID
+MOST_VERB = 12
+_CALL = re.compile(rf"{CALL}([0-9a-fA-F]{{8}}(?:-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}})({VERB.pattern})")
 
 
 class Whole(NamedTuple):
@@ -46,6 +46,11 @@ _NOTHING = RequestLine(
 )
 
 
+def call_path(verb: str) -> str:
+    """The path of a call that names its try, with this VERB behind the UUID."""
+    return f"{CALL}{{uuid}}{verb}"
+
+
 class _ByUri(dict[str, Facts]):
     """URIs repeat: heartbeats, the items of a list."""
 
@@ -54,7 +59,7 @@ class _ByUri(dict[str, Facts]):
             self.clear()
         call = _CALL.fullmatch(uri)
         if call is not None:
-            found = Facts(f"/execution/task-instances/{{uuid}}/{call[2]}", Link.UUID, call[1].lower(), True)
+            found = Facts(call_path(call[2]), Link.UUID, call[1].lower(), True)
         else:
             # Without this word no path names a try
             exact = link_key(_NOTHING._replace(uri=uri)) if "/execution/task-" in uri else None
@@ -99,13 +104,14 @@ def facts_of(line: RequestLine) -> Facts:
     return found if found.key is not None or not line[20] else _by_header[found.path, line[20]]
 
 
-def facts_by_uri(uris: Sequence[str], tasks: Iterable[str]) -> list[Facts]:
-    """`facts_of` many lines that are not suspect, by their URIs and X-Airflow-Task."""
-    by_uri, by_header = {uri: _by_uri[uri] for uri in set(uris)}, _by_header
-    return [
-        fact if fact.key is not None or not task else by_header[fact.path, task]
-        for fact, task in zip(map(by_uri.__getitem__, uris), tasks, strict=True)
-    ]
+def facts_of_path(uri: str) -> Facts:
+    """What a URI alone says, of a line that is not suspect; its query may be left out, but not its question mark."""
+    return _by_uri[uri]
+
+
+def link_of_task(task: str) -> tuple[Link, str | None]:
+    """The link and the try key of an X-Airflow-Task, where the path names no try."""
+    return _by_task[task]
 
 
 def merged(pair: Pair) -> Whole:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from ingest.parsers.f5_request_log import trace_id
 from ingest.records import MOST_STORED, SLOW_US, method_code, outcome
 from ingest.store import names
-from ingest.store.fast_rows import Lane
+from ingest.store.fast_rows import TRACE, Lane
 from ingest.store.request_facts import Whole, facts_of
 from ingest.store.rollups import Minutes
 
@@ -87,17 +87,19 @@ class Batch:
         lines = [whole[1] for whole in wholes]
         wanted = {(line[3], line[4], line[5], line[6], line[9], line[10]) for line in lines}
         facts, agents, clients = set(self.facts), {line[22] for line in lines}, {line[7] for line in lines}
+        paths, keys = {fact.path for fact in facts}, {fact.key for fact in facts if fact.key is not None}
         if lane is not None:  # every name is asked for once: the cap on new ones is one for the batch
             wanted |= lane.places
-            facts |= lane.facts
+            paths |= lane.paths
+            keys |= lane.keys
             agents |= lane.agents
             clients |= lane.clients
         self.endpoints = names.endpoints(group_id, {names.Virtual(*place[:3]) for place in wanted})
         self.places = self._places(group_id, wanted)
-        self.paths = names.texts(names.PATH, {fact.path for fact in facts})
+        self.paths = names.texts(names.PATH, paths)
         self.agents = names.texts(names.AGENT, agents)
         self.clients = names.texts(names.CLIENT, clients)
-        self.keys = names.try_keys(scope, {fact.key for fact in facts if fact.key is not None})
+        self.keys = names.try_keys(scope, keys)
         self.links = {
             fact: f"{self.keys[fact.key] if fact.key is not None else null}\t{self.paths[fact.path]}\t{fact.link}"
             for fact in facts
@@ -188,7 +190,7 @@ class Batch:
         }
         both = zip(self.wholes, self.facts, strict=True)
         # Without the last part, which differs from call to call
-        parents = {(whole[1][19][:36], fact.key) for whole, fact in both if fact.key is not None and whole[1][19]}
+        parents = {(whole[1][19][:TRACE], fact.key) for whole, fact in both if fact.key is not None and whole[1][19]}
         if self.lane is not None:
             parents |= self.lane.parents()
         traces: dict[str, int] = {}

@@ -128,20 +128,15 @@ def save_lines(
     span = _span(None if feed.capture else now)
     if columns is None and lines:
         columns = look(device, lines, template)
-    lane = _take(pairer, counts, file_id, lines, columns, _parser(template), span, waiting.values())
+    lane, failed = _take(pairer, counts, file_id, lines, columns, _parser(template), span, waiting.values())
     counts.repeated = len(pairer.repeated)
-    wholes = [merged(pair) for pair in pairer.pairs]
+    wholes = [*map(merged, pairer.pairs), *failed]
+    taken = waiting.keys() & _ids(wholes)
     seen = _stored_already(device, wholes, text)
-    taken = (waiting.keys() & {pair[2] for pair in pairer.pairs}) | (
-        waiting.keys() & {pair[3] for pair in pairer.pairs}
-    )
     if seen:
-        told = [pair for pair, whole in zip(pairer.pairs, wholes, strict=True) if whole[0] in seen]
-        counts.repeated += len(_ids(told) - taken)
+        counts.repeated += len(_ids(whole for whole in wholes if whole[0] in seen) - taken)
         wholes = [whole for whole in wholes if whole[0] not in seen]
-    alone = sum(1 for pair in pairer.pairs if pair[0] is None or pair[1] is None)
-    again = counts.repeated - len(pairer.repeated)
-    counts.rows = 2 * len(pairer.pairs) - alone - len(taken) - again + (lane.lines if lane else 0)
+    counts.rows = len(_ids(wholes) - taken) + (lane.lines if lane else 0)
     _store(feed, device, wholes, text, now, lane)
     halves = [half for half in pairer.waiting() if half.line_id not in waiting]
     counts.halves = len(halves)
@@ -161,8 +156,9 @@ def _waiting(feed: Feed) -> Iterable[tuple[int, RequestLine, str]]:
     return [(line_id, RequestLine(*line), raw) for line_id, line, raw in rows.iterator()]
 
 
-def _ids(pairs: Iterable[Pair]) -> set[int]:
-    return {pk for pair in pairs for pk in pair[2:] if pk is not None}
+def _ids(wholes: Iterable[Whole]) -> set[int]:
+    """The ids of their lines."""
+    return {pk for whole in wholes for pk in (whole[0], whole[2]) if pk is not None}
 
 
 def _parser(template: Templates) -> fast_lane.Parse:
@@ -183,14 +179,14 @@ def _take(
     one: fast_lane.Parse,
     span: tuple[int, int],
     waiting: Iterable[tuple[RequestLine, str]],
-) -> Lane | None:
+) -> tuple[Lane | None, list[Whole]]:
     """Parse and pair: what is plain by the fast lane, the rest by `_read`."""
     base = file_id << 40
-    taken = fast_lane.Taken(None, lines, {})
+    taken = fast_lane.Taken(None, [], lines, {})
     if columns is not None:
         taken = fast_lane.take(base, columns, [line for line, _ in waiting], span, one)
     _read(pairer, counts, base, taken, one, span)
-    return taken.lane
+    return taken.lane, taken.failed
 
 
 def _read(
