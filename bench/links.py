@@ -43,8 +43,8 @@ SELECT line_id, ts, endpoint_id, '/orders/' || line_id, '', '', '', '', repeat('
 """
 TRIES = """
 INSERT INTO ingest_try (id, airflow_id, dag_id, run_id, task_id, map_index, try_number, ti_id_from, state, hostname,
-                        airflow_pool, queue, operator, conn_id, path, log_state, log_asked, history_wanted, judge, seen_at)
-SELECT i, 1, 'dag', 'run_' || i, 'task', -1, 1, '', 'failed', '', '', '', '', '', '', '', 0, false, false, %(start)s
+                        airflow_pool, queue, operator, conn_id, path, log_state, history_wanted, judge, seen_at)
+SELECT i, 1, 'dag', 'run_' || i, 'task', -1, 1, '', 'failed', '', '', '', '', '', '', '', false, false, %(start)s
 FROM generate_series(1, %(tries)s) AS i;
 INSERT INTO ingest_trykey (id, key, try_row_id) SELECT i, 'key ' || i, i FROM generate_series(1, %(tries)s) AS i;
 """

@@ -7,9 +7,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from airf5.failpoints import failpoint
@@ -27,6 +29,8 @@ from ingest.store.tries import KEY_FIELDS
 POLL_S = 5.0
 DATABASE_POLL_S = 15.0  # each look reads a whole table
 MOST_WANTED = 100
+MOST_FAILED = 8  # a log that could not be read so often, for 21 minutes, is not asked for any more
+LOG_AGAIN = timedelta(seconds=10)
 LOG_DELAY = timedelta(seconds=2)  # a worker writes the last lines of a log after the state
 # Told anew in every pull: a batch for each would say nothing.
 AS_NOW = frozenset({"version", "health", "pools", "jobs"})
@@ -75,13 +79,37 @@ def pages_of(feed: Feed, needed: Wanted, **session: Any) -> Iterator[Page]:
 
 
 def wanted(feed: Feed, now: datetime) -> Wanted:
-    """The tries whose history or log is still to be fetched by REST, the newest first."""
+    """The tries whose history or log is still to be fetched by REST, at most MOST_WANTED of each."""
     if feed.kind == Feed.Kind.AIRFLOW_DB:
         return Wanted()
-    tries = Try.objects.filter(airflow=feed.airflow_id).order_by("-seen_at")
-    histories = tries.filter(history_wanted=True).values_list(*KEY_FIELDS)[:MOST_WANTED]
-    logs = tries.filter(log_state=Try.LogState.WANTED, end_at__lt=now - LOG_DELAY).values_list(*KEY_FIELDS)
-    return Wanted(tuple(TryKey(*key) for key in histories), tuple(TryKey(*key) for key in logs[:MOST_WANTED]))
+    tries = Try.objects.filter(airflow=feed.airflow_id)
+    logs = tries.filter(log_state=Try.LogState.WANTED, end_at__lt=now - LOG_DELAY)
+    logs = logs.filter(Q(log_next_at=None) | Q(log_next_at__lte=now))
+    return Wanted(_in_turn(tries.filter(history_wanted=True), "seen_at"), _in_turn(logs, "end_at"))
+
+
+def _in_turn(found: QuerySet[Try], by: str) -> tuple[TryKey, ...]:
+    """The newest and the oldest in turn: what just failed is looked at now, and what waits longest gets its turn too."""
+    newest = found.order_by(f"-{by}", "-pk").values_list(*KEY_FIELDS)[: MOST_WANTED // 2]
+    oldest = found.order_by(by, "pk").values_list(*KEY_FIELDS)[: MOST_WANTED // 2]
+    both = [one for pair in zip_longest(newest, oldest) for one in pair if one is not None]
+    return tuple(TryKey(*key) for key in dict.fromkeys(both))
+
+
+def _log_failed(feed: Feed, asked: Iterable[dict[str, Any]], now: datetime) -> None:
+    """A log that could not be read: later again, twice as long each time, and no more after MOST_FAILED times.
+
+    Where our role may not read a DAG's logs, that is said of all of them that are wanted.
+    """
+    for one in asked:
+        key = {name: one[name] for name in (("dag_id",) if one["whole_dag"] else KEY_FIELDS)}
+        wanted = Try.objects.select_for_update().filter(airflow=feed.airflow_id, log_state=Try.LogState.WANTED, **key)
+        rows = list(wanted.only("pk", "log_failed"))
+        for row in rows:
+            row.log_failed += 1
+            row.log_next_at = now + LOG_AGAIN * 2 ** (row.log_failed - 1)
+            row.log_state = Try.LogState.REFUSED if row.log_failed >= MOST_FAILED else Try.LogState.WANTED
+        Try.objects.bulk_update(rows, ["log_failed", "log_next_at", "log_state"])
 
 
 def source_of(feed: Feed) -> Source:
@@ -116,6 +144,11 @@ def _store_page(turn: _Turn, page: Page) -> None:
     assert feed.airflow is not None
     if page.kind == "refused":
         turn.refusals += [{"endpoint": item["endpoint"], "sentence": item["sentence"]} for item in page.items]
+        return
+    if page.kind == "log_failed":
+        with transaction.atomic():
+            _log_failed(feed, page.items, now)
+            leases.commit_cursor(feed.pk, turn.epoch)
         return
     moves: dict[str, Any] = {}
     if page.cursor is not None:

@@ -597,12 +597,20 @@ class Migration(migrations.Migration):
                             ("wanted", "to be fetched"),
                             ("fetched", "fetched"),
                             ("absent", "Airflow has none"),
+                            ("refused", "cannot be read"),
                         ],
                         default="",
                         max_length=8,
                     ),
                 ),
-                ("log_asked", models.IntegerField(default=0)),
+                (
+                    "log_failed",
+                    models.IntegerField(db_default=0, default=0, help_text="how often in a row it could not be read"),
+                ),
+                (
+                    "log_next_at",
+                    models.DateTimeField(blank=True, help_text="it is not asked for again before", null=True),
+                ),
                 (
                     "history_wanted",
                     models.BooleanField(default=False, help_text="earlier tries are to be read from /tries"),

@@ -19,6 +19,7 @@ def fetch_wanted(session: Session, wanted: Wanted) -> Iterator[Page]:
     """Histories and logs, at most `most_details` a pull. What is refused is a note, and the other ones are asked for.
 
     A refused history will not be asked for again; a refused log stays wanted, but no other one of its DAG in this pull.
+    Each log that failed is told (`log_failed`; `whole_dag` where it is our role that may not), also where the pull ends.
     """
     left = int(session.source.options.get("most_details", MOST_DETAILS))
     for key in wanted.histories[:left]:
@@ -39,6 +40,8 @@ def fetch_wanted(session: Session, wanted: Wanted) -> Iterator[Page]:
         except SourceError as error:
             failed[key.dag_id] = error
             broken = sum(isinstance(one, SourceUnavailable) for one in failed.values())
+            if isinstance(error, SourceUnavailable) or error.status != 401:
+                yield Page("log_failed", [{**key._asdict(), "whole_dag": isinstance(error, SourceRefused)}])
             if not _is_of_one_log(error) or broken >= MOST_BROKEN:
                 raise
             yield note(f"{path_of(key)}/logs", error)

@@ -150,7 +150,7 @@ def save_task_logs(airflow: models.Airflow, logs: list[records.TaskLog], at: dat
         if row is None:
             continue
         facts = json.loads(json.dumps(asdict(log), default=str))
-        was, row.log_asked = row.log_state, row.log_asked + 1
+        was, row.log_failed = row.log_state, 0
         row.log_state = Try.LogState.FETCHED if log.found else Try.LogState.ABSENT
         if log.ti_id:
             bind(row, log.ti_id, "task_log")

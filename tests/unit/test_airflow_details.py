@@ -59,6 +59,7 @@ def test_a_log_that_is_refused_is_a_note_and_the_next_dag_is_asked(status):
     (note,) = of_kind(pages, "refused")
     assert "It says: Forbidden" in note["sentence"] and note["endpoint"].endswith("/fetch_price/logs")
     assert not airflow.asked(f"{MAPPED}/logs/2")
+    assert of_kind(pages, "log_failed") == [{**KEY._asdict(), "whole_dag": status != 500}]
 
 
 def test_a_history_that_is_refused_is_a_note_and_asked_once():
