@@ -158,6 +158,7 @@ class Try(models.Model):
     end_at = models.DateTimeField(null=True)
     duration_s = models.FloatField(null=True)
     own_s = models.FloatField(null=True, help_text="seconds from the first /run (else from queued) to the end")
+    code_s = models.FloatField(null=True, help_text="seconds of its run that none of its requests through F5 took")
     hostname = models.CharField(max_length=250, blank=True, default="")
     airflow_pool = models.CharField(max_length=256, blank=True, default="")
     pool_slots = models.IntegerField(null=True)
