@@ -15,8 +15,9 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
-from ingest import incidents, judging, partitions
+from ingest import judging, partitions
 from ingest.correlate import span
+from ingest.incidents import update as incidents
 from ingest.models import Airflow, Feed, Review, Try, Verdict
 from ingest.rules import RULES_VERSION
 

@@ -13,7 +13,8 @@ from typing import Any
 from django.utils import timezone
 
 from bench.faults import readings
-from ingest import incidents, judging
+from ingest import judging
+from ingest.incidents import update as incidents
 from ingest.models import Airflow, Try, Verdict, VerdictHistory
 
 SMALL_BATCH = 7

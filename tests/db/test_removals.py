@@ -13,8 +13,9 @@ from django.utils import timezone
 from airf5.accounts.roles import EVERYTHING
 from dashboards.filters import Filter
 from dashboards.queries import endpoints, health_events
-from ingest import incidents, models
+from ingest import models
 from ingest.correlate import world as correlate_world
+from ingest.incidents import update as incidents
 from ingest.models import Device, Endpoint, F5Pool, Feed, HealthEvent, Listing, Member
 from ingest.parsers.f5_listed import Key, Listed
 from ingest.sources.http import SourceUnavailable
