@@ -164,6 +164,8 @@ def run_try(sim: Sim, t: Try, at: float) -> None:
         _faults_of_the_task(run)
         BODIES[t.task.kind](run)
         _after_the_body(run)
+        if t.map_index >= 0:
+            run.api("PATCH", run.instance("rendered-map-index"), 204, 195)
         if t.task.kind != "sensor" and sim.world.v3:
             query = f"?map_index={t.map_index}" if t.map_index >= 0 else ""
             run.api("POST", run.xcom(t.task.task_id, query), 201, 316)
@@ -199,8 +201,7 @@ def _starve(sim: Sim, t: Try, at: float, fault: Fault) -> None:
     """No worker takes it: it stays queued until the scheduler gives it up, or until the fault ends."""
     limit = sim.world.queued_timeout_s
     if fault.end - at < limit:
-        t.queued = at
-        t.failure = None
+        t.queued, t.waited = at, fault.id
         return run_try(sim, t, fault.end + stream(sim.world.seed, *t.key).uniform(0.2, 4.0))
     t.start, t.end, t.state, t.worker = None, at + limit + 5, "failed", ""
     t.failure = Failure("starved", cause="slot_starvation", fault=fault.id, logged=False,
@@ -239,13 +240,22 @@ def _killed(run: Attempt) -> None:
     """A worker that kills its processes, or a scheduler that takes them along: what was to come later did not happen."""
     t, sim = run.t, run.sim
     for f in sim.faults:
-        hits = f.kind == "A3" and f.worker == t.worker or f.kind == "A7"
-        if not hits or t.start is None or not t.start < f.start + 0.5 < t.end:
+        if t.start is None or f.kind not in ("A3", "A7"):
             continue
-        died = f.start + 0.5
+        if f.kind == "A3":
+            hit = f.over(t.start) and f.dag_id == t.run.dag.dag_id and f.task is t.task
+            died = t.start + 0.6 * (t.end - t.start)
+        else:
+            died = f.start + 0.5
+            hit = t.start < died < t.end
+        if not hit:
+            continue
         gone = {id(x) for x in t.calls if x.at > died}
         t.calls = [x for x in t.calls if x.at <= died]
         sim.exchanges = [x for x in sim.exchanges if id(x) not in gone] if gone else sim.exchanges
+        for x in t.calls:
+            if x.end > died:  # the client is gone: a BIG-IP gives up the request, and logs no answer
+                x.end, x.dur, x.fault, x.answered = died, died - x.at, f.id, x.answered and sim.world.makes_own_errors
         t.state, t.deciding = "failed", None
         if f.kind == "A3":
             t.failure = logs.killed(f.id, f.variant)
@@ -319,6 +329,8 @@ def _sensor(run: Attempt) -> None:
 
 
 def _code(run: Attempt) -> None:
+    if run.t.task.kind == "wait":
+        run.api("PUT", f"/execution/variables/last_{run.t.task.task_id}", 201, 320)
     run.own(run.t.task.own_s)
 
 

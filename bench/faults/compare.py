@@ -55,7 +55,8 @@ def all_fail(log: Emitted, x: Exchange) -> bool:
     for chosen in (rows, [r for r in rows if _same_path(x, r)]):
         bad = [r for r in chosen if _failed(r)]
         members = {r.x.member.name for r in bad if r.x.member}
-        if len(bad) >= 3 and len(bad) >= 0.4 * len(chosen) and (len(members) >= 2 or len(x.ep.members) == 1):
+        share = 0.4 if len(bad) >= 3 else 0.6
+        if len(bad) >= 2 and len(bad) >= share * len(chosen) and (len(members) >= 2 or len(x.ep.members) == 1):
             return True
     return False
 

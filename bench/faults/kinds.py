@@ -32,7 +32,6 @@ class Kind:
     untold: str  # what is right when the telling line is missing
     component: str  # kind of the component at fault
     twin: str  # the kind that looks most like it
-    live: str = "call"  # what it acts on: call, api, task, worker, device
 
     @property
     def culprit(self) -> str:
@@ -57,7 +56,7 @@ _ROWS = (
     _kind("N11", "virtual server not to be reached", "vip_unreachable", "", "undecided", "virtual_server", "A11"),
     _kind("N12", "monitor flaps", "monitor_flap", "member_down reset_by_server", "unanswered", "member", "A5"),
     _kind("N13", "failover to the other unit", "failover", "", "unanswered", "device", "A7"),
-    _kind("N14", "a configuration change breaks the route", "config_change", "", "unanswered", "virtual_server", "A2"),
+    _kind("N14", "a configuration change breaks the route", "config_change", "reset_by_f5", "unanswered", "virtual_server", "A2"),
     _kind("N15", "source ports, connections or rate exhausted", "port_exhaustion", "", "unanswered", "virtual_server", "A4"),
     _kind("N16", "packet loss", "unanswered", "undecided", "undecided", "path", "A14"),
     _kind("N17", "added delay on the path", "service_slow", "", "undecided", "path", "A9"),

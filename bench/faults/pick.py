@@ -15,15 +15,23 @@ class Target:
     world: World
     rng: random.Random
     others: list[Fault]
+    at: float = 0.0
+    alone: bool = True  # not on a path where another fault still acts
 
     def called(self) -> list[Endpoint]:
-        """Endpoints that tasks call, the more often the more tasks do."""
-        found = [t.endpoint for d in self.world.dags for t in d.tasks if t.endpoint is not None]
-        return found or [e for e in self.world.endpoints if not e.execution]
+        """Endpoints that tasks call."""
+        found = {t.endpoint.index: t.endpoint for d in self.world.dags for t in d.tasks if t.endpoint is not None}
+        return list(found.values()) or [e for e in self.world.endpoints if not e.execution]
 
     def endpoint(self, members: int = 1) -> Endpoint:
         fit = [e for e in self.called() if len(e.members) >= members] or self.called()
-        return self.rng.choice(fit)
+        busy = {f.ep.index for f in self.others if f.ep is not None and f.end + 30 > self.at}
+        free = [e for e in fit if not self.alone or e.index not in busy] or fit
+        return self.rng.choices(free, [self.calls(e) for e in free])[0]
+
+    def calls(self, ep: Endpoint) -> float:
+        """About how many calls of tasks it gets in a second."""
+        return sum(max(1, t.maps) / d.period_s for d in self.world.dags for t in d.tasks if t.endpoint is ep) + 1e-6
 
     def task(self, *kinds: str) -> tuple[Dag, Task] | None:
         fit = [(d, t) for d in self.world.dags for t in d.tasks if t.kind in kinds]
@@ -38,8 +46,18 @@ class Target:
 
 def choose(to: Target, fault_id: str, kind: str, variant: str, at: float) -> Fault | None:
     """The fault of this kind that begins now; None where this world has nothing it could act on."""
-    fault = Fault(fault_id, kind, variant, at, at + to.rng.uniform(50, 170))
-    return fault if CHOICES[kind](to, fault) else None
+    to.at = at
+    fault = Fault(fault_id, kind, variant, at, at + to.rng.uniform(*(LONG_S if kind in FEW else SHORT_S)))
+    if not CHOICES[kind](to, fault):
+        return None
+    dag = next((d for d in to.world.dags if d.dag_id == fault.dag_id), None)
+    if dag is not None:  # long enough for a run or two to meet it
+        fault.end = max(fault.end, at + dag.period_s * 1.4)
+    return fault
+
+
+SHORT_S, LONG_S = (70.0, 180.0), (130.0, 250.0)
+FEW = ("N1", "N2", "N4", "N7", "N12", "N16", "N17", "N19", "A12")  # only a part of the requests meets them
 
 
 def _on_member(to: Target, f: Fault, api: float = 0.0) -> bool:
@@ -53,7 +71,8 @@ def _on_member(to: Target, f: Fault, api: float = 0.0) -> bool:
 
 def _down(to: Target, f: Fault) -> bool:
     f.variant = f.variant or to.rng.choice(("refused", "refused", "hang"))
-    ok = _on_member(to, f, 0.1)
+    draws = [(_on_member(to, f, 0.1), f.ep, f.members) for _ in range(3)]  # the longer its monitor takes, the more is met
+    ok, f.ep, f.members = max(draws, key=lambda one: (one[0], one[1].interval if one[1] else 0))
     assert f.ep is not None
     f.end = max(f.end, f.start + f.ep.noticed_s + 30)
     return ok
@@ -196,7 +215,10 @@ def _code(to: Target, f: Fault) -> bool:
 
 
 def _killed(to: Target, f: Fault) -> bool:
-    f.worker, f.variant, f.end = to.worker(), to.rng.choice(("signal", "silent")), f.start + 5
+    found = to.task("wait", "bulk", "heavy", "multi", "code")
+    if found is None:
+        return False
+    f.dag_id, f.task, f.variant = found[0].dag_id, found[1], to.rng.choice(("signal", "silent"))
     return True
 
 

@@ -66,6 +66,7 @@ class Try:
     deciding: Exchange | None = None
     calls: list[Exchange] = field(default_factory=list)
     resumes: list[tuple[float, float]] = field(default_factory=list)
+    waited: str = ""  # the fault for whose end it waited in the queue
 
     @property
     def key(self) -> tuple[str, str, str, int, int]:

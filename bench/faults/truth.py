@@ -116,8 +116,7 @@ def _fault(t: Try, x: Exchange | None, caused: set[str], faults: dict[str, Fault
     mark = x.fault if x is not None and x.fault else (t.failure.fault if t.failure else "")
     if mark in faults:
         return faults[mark]
-    waiting = sorted(f for f in caused if faults[f].kind in ("A4", "A7"))  # they leave no mark on a request
-    return faults[waiting[0]] if t.failure is None and waiting else None
+    return faults.get(t.waited) if t.failure is None else None  # who waits leaves no mark on a request
 
 
 def _row(sim: Sim, oracle: Oracle, t: Try, x: Exchange | None, fault: Fault | None, is_slow: bool) -> dict[str, Any]:

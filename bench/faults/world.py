@@ -147,7 +147,7 @@ class Shape:
     """The ranges a world is drawn from; the held-out split has others than the tuned ones."""
 
     endpoints: tuple[int, int] = (5, 25)
-    members: tuple[int, int] = (2, 5)
+    members: tuple[int, int] = (2, 4)
     workers: tuple[int, int] = (2, 6)
     dags: tuple[int, int] = (8, 14)
     hours: tuple[float, float] = (1.2, 2.0)
