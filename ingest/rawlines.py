@@ -16,6 +16,7 @@ LINE_BITS = 40
 OFFSET = (1 << LINE_BITS) - 1
 LONGEST = 16 * 1024
 LOOK_AHEAD = 256 * 1024  # how far behind its request an answer is looked for
+LOOK_BACK = 32 * 1024  # and how far before it: datagrams overtake each other
 PAIRED_BY = ('ts="', 'client_ip="', 'client_port="')  # what both lines of an airf5/1 pair have alike
 
 
@@ -43,7 +44,8 @@ def _lines(path: Path, offsets: Sequence[int]) -> Iterator[tuple[int, str]]:
         with _open(path) as file:
             ahead = _Ahead(file)
             for offset in offsets:
-                line = _until_newline(ahead.at(offset, LONGEST))
+                back = min(offset, LOOK_BACK)  # the file is read forward, so all of this line begins there
+                line = _until_newline(ahead.at(offset - back, back + LONGEST)[back:])
                 if line:
                     yield offset, "\n".join(map(_message, filter(None, (line, _answer(ahead, offset, line)))))
     except (OSError, *BROKEN_GZIP):  # gone, or just being compressed
@@ -84,8 +86,15 @@ def _answer(ahead: _Ahead, offset: int, request: bytes) -> bytes:
     keys = [part.encode() for name in PAIRED_BY if (part := _field(text, name))]
     if 'kind="request"' not in text or len(keys) < len(PAIRED_BY):
         return b""
-    found = ahead.at(offset, len(request) + LOOK_AHEAD)
-    place = found.find(keys[0], len(request))
+    back = min(offset, LOOK_BACK)
+    found = ahead.at(offset - back, back + len(request) + LOOK_AHEAD)
+    whole = found.find(b"\n") + 1 if back < offset else 0  # the first line there may be cut
+    return _matching(found[back + len(request) :], keys) or _matching(found[whole:back], keys)
+
+
+def _matching(found: bytes, keys: Sequence[bytes]) -> bytes:
+    """The first response line with all of these."""
+    place = found.find(keys[0])
     while place >= 0:
         start = found.rfind(b"\n", 0, place) + 1
         line = _until_newline(found[start : start + LONGEST])

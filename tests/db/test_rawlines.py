@@ -25,6 +25,20 @@ def test_a_request_comes_with_its_answer() -> None:
     assert f'http_statcode="{request.status}"' in second
 
 
+@pytest.mark.parametrize("before", [0, 40, 150])
+def test_an_answer_that_overtook_its_request_is_found(before: int, tmp_path: Path) -> None:
+    pair = 'ts="17.5",client_ip="10.0.0.7",client_port="5"'
+    others = [f'kind="response",ts="17.{n}",client_ip="10.0.0.7",client_port="5",{"x" * 200}' for n in range(100, 300)]
+    lines = [*others[:before], f'kind="response",{pair}', *others[before:], f'kind="request",{pair}']
+    if before == 150:  # near enough
+        lines = lines[100:]
+    path = tmp_path / "request.log"
+    path.write_text("".join(f"{line}\n" for line in lines))
+    at = path.stat().st_size - len(lines[-1]) - 1
+    found = rawlines.read([1 << 40 | at], {1: str(path)})[1 << 40 | at].splitlines()
+    assert found == [lines[-1], *([f'kind="response",{pair}'] if before == 150 else [])]
+
+
 def test_a_line_of_a_file_that_is_gone_is_left_out() -> None:
     assert rawlines.read([(999_999 << 40) + 1]) == {}
 
