@@ -29,6 +29,7 @@ MOST_BAD = 400  # bad requests looked at around each edge
 EDGE = timedelta(minutes=1)
 SLOW_BUCKET = histogram.bucket(SLOW_US) + 1  # PostgreSQL counts from 1
 ALL = -1
+WRONG = ("member_grey", "wrong_member")  # a member can fail by answering what the others do not: 404
 Parameters = dict[str, list[Any]]
 
 
@@ -86,8 +87,18 @@ class Target:
 
     def counted(self) -> list[Minute]:
         """Bad and all requests by minute, of the kind of trouble it is."""
-        place = {"refused": 2, "slow": 4}.get(self.kind)
+        place = {"refused": 2, "denied": 2, "slow": 4}.get(self.kind)
         return [Minute(m[0], min(m[1], m[3] + (m[place] if place else 0)), m[1]) for m in self.minutes]
+
+    def before(self) -> list[Minute]:
+        """Its minutes from when it was last well to its first sign."""
+        counted = self.counted()
+        return onset.before(counted, self.first, onset.rates(counted, self.first, self.last))
+
+    def after(self) -> list[Minute]:
+        """Its minutes from its last sign to when it was well again."""
+        counted = self.counted()
+        return onset.after(counted, self.last, onset.rates(counted, self.first, self.last))
 
     def parts(self) -> Iterable[tuple[int, int]]:
         return ((endpoint, member) for endpoint in self.endpoints for member in self.members)
@@ -111,21 +122,17 @@ def _targets(groups: Sequence[Group], known_to: datetime) -> list[Target]:
     names = {name for g in groups for name in g.members}
     found = Member.objects.filter(f5_pool__in=pools, name__in=names).values_list("f5_pool_id", "name", "pk")
     members = {(pool, name): pk for pool, name, pk in found}
-    alike: dict[tuple[int, str, str], list[Group]] = defaultdict(list)
+    near: dict[tuple[int, str], list[Group]] = defaultdict(list)
     for g in groups:
-        alike[_trouble(g)].append(g)
-    return [_target(g, of_pool, members, _bounds(g, alike[_trouble(g)], known_to)) for g in groups]
+        near[g.first.group, g.first.place].append(g)
+    return [_target(g, of_pool, members, _bounds(g, near[g.first.group, g.first.place], known_to)) for g in groups]
 
 
-def _trouble(g: Group) -> tuple[int, str, str]:
-    return (g.first.group, g.first.place, g.cause)
-
-
-def _bounds(g: Group, alike: Sequence[Group], known_to: datetime) -> tuple[datetime, datetime]:
-    """The window of a group begins where the same component's trouble before it ended, and ends where the next begins."""
+def _bounds(g: Group, near: Sequence[Group], known_to: datetime) -> tuple[datetime, datetime]:
+    """The window of a group begins where the same place's trouble before it ended, and ends where the next begins."""
     end = g.end or known_to
     lo, hi = g.start - LOOKBACK, min(max(end, g.start) + AHEAD, max(known_to, g.start) + EDGE)
-    for other in alike:
+    for other in near:
         if other is g or (other.members and g.members and not other.members & g.members):
             continue
         if other.end is not None and other.end < g.start:
@@ -144,7 +151,7 @@ def _target(
     cause = g.cause
     at_members = sorted(ids[pool, name] for pool in pools for name in g.members if (pool, name) in ids)
     members = at_members if cause in MEMBER_CAUSES or cause == "monitor_flap" else []
-    kind = {"slow_member": "slow", "service_slow": "slow", "service_refused": "refused"}.get(cause, "failed")
+    kind = {"slow_member": "slow", "service_slow": "slow", "service_refused": "denied"}.get(cause, "failed")
     return Target(g, sorted(endpoints), members or [ALL], kind, *bounds)
 
 
@@ -166,7 +173,7 @@ def _count(targets: Sequence[Target]) -> None:
         targets[n].minutes.append((minute[0], *map(int, minute[1:])))  # type: ignore[arg-type]
     for t in targets:
         hit = [m for m in t.minutes if onset.minute_of(t.first) <= m[0] <= t.last]
-        if t.kind == "failed" and t.group.verdicts and not any(m[3] for m in hit) and any(m[2] for m in hit):
+        if t.group.cause in WRONG and not any(m[3] for m in hit) and any(m[2] for m in hit):
             t.kind = "refused"
 
 
@@ -181,8 +188,7 @@ def _edges(targets: Sequence[Target]) -> dict[int, tuple[list[Edge], list[Edge]]
         name: [] for name in ("targets", "endpoints", "members", "froms", "tos", "forwards", "kinds")
     }
     for n, t in enumerate(targets):
-        counted = t.counted()
-        began, ended = onset.begins(counted, t.first), onset.ends(counted, t.last)
+        began, ended = onset.begins(t.before()), onset.ends(t.after())
         for endpoint, member in t.parts():
             if began is not None:
                 lo = max(began - EDGE, t.lo)
@@ -198,16 +204,16 @@ def _edges(targets: Sequence[Target]) -> dict[int, tuple[list[Edge], list[Edge]]
 
 
 def _extent(t: Target, edges: tuple[list[Edge], list[Edge]]) -> Extent:
-    g, counted = t.group, t.counted()
+    g = t.group
     out = Extent(g.start, max((i.end or i.start) for i in g.items))
     if g.end is not None:
         out.last = g.end
-    began = onset.first_bad(counted, [e.at for e in edges[0]], t.first)
+    began = onset.first_bad(t.before(), [e.at for e in edges[0]], t.first)
     if began is not None:
         out.began = began
         out.first_bad = next(e for e in edges[0] if e.at == began.at)
         out.start = min(out.start, began.at)
-    ended = onset.last_bad(counted, [e.at for e in edges[1]], t.last)
+    ended = onset.last_bad(t.after(), [e.at for e in edges[1]], t.last)
     if ended is not None:
         edge = next(e for e in reversed(edges[1]) if e.at == ended.at)
         if edge.over >= out.last:

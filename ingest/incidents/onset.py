@@ -1,8 +1,9 @@
 """When a component began to fail and when it was well again: the change of its failure rate, dated from the data (pure).
 
 A try that fails is often not the first request that failed, and with unrelated errors now and then the first bad request
-is not the onset either. So a window is cut where two rates explain its requests best: the one split of binary
-segmentation with a binomial likelihood. Requests between two counted minutes are taken as evenly spread.
+is not the onset either. So from the first sign back to the last stretch in which the component was well (a cumulative sum
+of evidence says which) the window is cut where two rates explain its requests best: the one split of binary segmentation
+with a binomial likelihood. Good requests are taken as evenly spread over their minute.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from itertools import accumulate
 from math import log
 
 MINUTE = timedelta(minutes=1)
+PROOF = log(100)  # so much likelier has "it was well" to be
+EVEN = 0.5  # how often requests are taken to fail where none that failed was counted
+MOST, LEAST = 0.98, 0.002  # a rate of none or all would make one single request a proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,55 +49,85 @@ def minute_of(at: datetime) -> datetime:
     return at.replace(second=0, microsecond=0)
 
 
-def begins(minutes: Sequence[Minute], last: datetime) -> datetime | None:
-    """The minute, up to that of `last`, from which on requests fail at another rate than before; None without requests."""
-    upto = [m for m in minutes if m.start <= last]
-    if not any(m.bad for m in upto):
-        return None
-    cut = _best([(m.start, float(m.bad), float(m.all)) for m in upto])
-    # The rate of a window that falls has no onset in it: everything in it belongs to the trouble.
-    return upto[cut].start
+def before(minutes: Sequence[Minute], first: datetime, rates: tuple[float, float]) -> list[Minute]:
+    """The minutes up to that of `first`, back to the last stretch in which the component was well, which is included."""
+    upto = [m for m in minutes if m.start <= first][::-1]
+    return upto[: _reach(upto, rates)][::-1]
 
 
-def ends(minutes: Sequence[Minute], first: datetime) -> datetime | None:
-    """The minute, from that of `first` on, up to which requests fail; None without requests."""
-    rest = [m for m in minutes if m.start >= minute_of(first)][::-1]
-    if not any(m.bad for m in rest):
-        return None
-    return rest[_best([(m.start, float(m.bad), float(m.all)) for m in rest])].start
+def after(minutes: Sequence[Minute], last: datetime, rates: tuple[float, float]) -> list[Minute]:
+    """The minutes from that of `last` on, up to the first stretch in which the component was well again, included."""
+    rest = [m for m in minutes if m.start >= minute_of(last)]
+    return rest[: _reach(rest, rates)]
 
 
-def _best(steps: Sequence[tuple[datetime, float, float]]) -> int:
-    """The step with which the other rate begins: the higher rate comes after it. The first of equals."""
-    bads, alls = sum(s[1] for s in steps), sum(s[2] for s in steps)
+def rates(minutes: Sequence[Minute], first: datetime, last: datetime) -> tuple[float, float]:
+    """How often requests fail while tries are hit, and how often they do otherwise (the median minute's share)."""
+    hit = [m for m in minutes if minute_of(first) <= m.start <= last]
+    others = sorted(m.bad / m.all for m in minutes if m.all and m not in hit)
+    bad, all_ = sum(m.bad for m in hit), sum(m.all for m in hit)
+    trouble = min(bad / all_, MOST) if bad else EVEN
+    usual = others[len(others) // 2] if others else 0.0
+    return trouble, min(max(usual, LEAST), trouble / 2)
+
+
+def _reach(minutes: Sequence[Minute], rates: tuple[float, float]) -> int:
+    """How many of these minutes, going away from a sign, the trouble can reach: until a run of them says "well" PROOF times
+    more likely than "failing still" (a cumulative sum, reset wherever "failing" is the likelier)."""
+    trouble, usual = rates
+    total = 0.0
+    for n, m in enumerate(minutes):
+        total += m.bad * log(usual / trouble) + (m.all - m.bad) * log((1 - usual) / (1 - trouble))
+        total = max(0.0, total)
+        if total >= PROOF:
+            return n + 1
+    return len(minutes)
+
+
+def begins(upto: Sequence[Minute]) -> datetime | None:
+    """The minute from which on requests fail at another rate than before; None without a bad one."""
+    return upto[_best(upto)].start if any(m.bad for m in upto) else None
+
+
+def ends(rest: Sequence[Minute]) -> datetime | None:
+    """The minute up to which requests fail; None without a bad one."""
+    return rest[len(rest) - 1 - _best(rest[::-1])].start if any(m.bad for m in rest) else None
+
+
+def _best(minutes: Sequence[Minute]) -> int:
+    """The minute with which the higher rate begins. The first of equals; 0 where no cut explains more than none."""
+    bads, alls = sum(m.bad for m in minutes), sum(m.all for m in minutes)
     best, found = likelihood(bads, alls), 0
-    bad = all_ = 0.0
-    for n, (_, b, a) in enumerate(steps):
+    bad = all_ = 0
+    for n, m in enumerate(minutes):
         if n and bad * (alls - all_) <= (bads - bad) * all_:
             value = likelihood(bad, all_) + likelihood(bads - bad, alls - all_)
             if value > best + 1e-9:
                 best, found = value, n
-        bad, all_ = bad + b, all_ + a
+        bad, all_ = bad + m.bad, all_ + m.all
     return found
 
 
 def first_bad(minutes: Sequence[Minute], bad: Sequence[datetime], last: datetime) -> Cut | None:
-    """The bad request from which on the component fails, among `bad` (in order), up to `last`."""
+    """The bad request from which on the component fails, among `bad` (in order), up to `last`; of the minutes `before`."""
     found = [at for at in bad if at <= last]
     if not found:
         return None
-    counted = Counted([m for m in minutes if m.start <= last], bad)
+    counted = Counted(minutes, bad)
     steps = [counted.before(at) for at in found]
     best = max(range(len(found)), key=lambda n: (counted.split(*steps[n]), -n))
     return counted.cut(found[best], *steps[best])
 
 
 def last_bad(minutes: Sequence[Minute], bad: Sequence[datetime], first: datetime) -> Cut | None:
-    """The bad request with which the trouble ends, among `bad` (in order), from `first` on; `before` is the trouble."""
+    """The bad request with which the trouble ends, among `bad` (in order), from `first` on; of the minutes `after`.
+
+    Of the cut, `before` is the trouble.
+    """
     found = [at for at in bad if at >= first]
     if not found:
         return None
-    counted = Counted([m for m in minutes if m.start >= minute_of(first)], bad)
+    counted = Counted(minutes, bad)
     steps = [(b + 1, a + 1) for b, a in map(counted.before, found)]  # itself included
     best = max(range(len(found)), key=lambda n: (counted.split(*steps[n]), n))
     return counted.cut(found[best], *steps[best])

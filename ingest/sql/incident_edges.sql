@@ -1,6 +1,7 @@
 -- Bad requests at the edges of incidents: the first %(most)s of each window that looks forward, the last of each other:
 -- (target, forward, time, line, method, status, outcome, microseconds, member, path). What is bad depends on the kind of trouble:
--- failed (5xx or no answer), refused (also 4xx), slow (also slow ones). Good: answered well, for what ended one.
+-- failed (5xx or no answer), refused (also 4xx), denied (also those that mean this caller), slow (also slow ones). Good:
+-- answered well, for what ended one.
 -- Needs the partial index on request (endpoint_id, ts) WHERE outcome > 0; good ones are read from slices of a minute or two.
 -- Parameters: arrays targets, endpoints, members (-1: all), froms, tos, forwards, kinds.
 WITH target AS MATERIALIZED (
@@ -14,13 +15,13 @@ CROSS JOIN LATERAL (
     (SELECT * FROM ingest_request q
      WHERE t.forward AND t.kind <> 'good' AND q.endpoint_id = t.endpoint_id AND q.ts >= t.lo AND q.ts < t.hi
        AND q.outcome > 0 AND (t.member_id = -1 OR q.member_id = t.member_id)
-       AND (q.outcome >= 3 OR (q.outcome = 2 AND t.kind = 'refused') OR (q.outcome = 1 AND t.kind = 'slow'))
+       AND (q.outcome >= 3 OR (q.outcome = 2 AND (t.kind = 'refused' OR t.kind = 'denied' AND q.status IN (401, 403, 407, 429))) OR (q.outcome = 1 AND t.kind = 'slow'))
      ORDER BY q.ts, q.line_id LIMIT %(most)s)
     UNION ALL
     (SELECT * FROM ingest_request q
      WHERE NOT t.forward AND t.kind <> 'good' AND q.endpoint_id = t.endpoint_id AND q.ts >= t.lo AND q.ts < t.hi
        AND q.outcome > 0 AND (t.member_id = -1 OR q.member_id = t.member_id)
-       AND (q.outcome >= 3 OR (q.outcome = 2 AND t.kind = 'refused') OR (q.outcome = 1 AND t.kind = 'slow'))
+       AND (q.outcome >= 3 OR (q.outcome = 2 AND (t.kind = 'refused' OR t.kind = 'denied' AND q.status IN (401, 403, 407, 429))) OR (q.outcome = 1 AND t.kind = 'slow'))
      ORDER BY q.ts DESC, q.line_id DESC LIMIT %(most)s)
     UNION ALL
     (SELECT * FROM ingest_request q
