@@ -81,6 +81,11 @@ def many(count: int, one: str, more: str = "") -> str:
     return f"{count:,}{NBSP}{one if count == 1 else more or one + 's'}"
 
 
+def became(messages: int, incidents: int = 1) -> str:
+    """'41 messages became 1': what Airflow and F5 would have sent, against what is told here. Empty where it saved none."""
+    return f"{many(messages, 'message')} became {incidents:,}" if messages > incidents else ""
+
+
 def listed(items: Iterable[str], most: int = 5) -> str:
     """'a, b and c'; beyond `most` 'a, b, c and 4 more'."""
     names = list(items)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from dashboards.queries.rows import IncidentRow
 from dashboards.queries.try_rows import cause_name
-from dashboards.words import NBSP, dur, full_stop, listed, short, unprefixed
+from dashboards.words import NBSP, became, dur, full_stop, listed, many, short, unprefixed
 from ingest import models
 from ingest.rules.causes import CAUSES
 
@@ -26,12 +26,16 @@ def rows_of(found: list[Any], now: datetime) -> tuple[IncidentRow, ...]:
     if not found:
         return ()
     hit: dict[int, list[_Hit]] = {}
-    verdicts = models.Verdict.objects.filter(incident_id__in=[one.id for one in found])
-    columns = ("incident_id", "try_row__dag_id", "sentence", "confidence")
-    for incident, *rest in verdicts.values_list(*columns).order_by("bad_at", "id"):
-        hit.setdefault(incident, []).append(_Hit(*rest))
+    ids = [one.id for one in found]
+    verdicts = models.Verdict.objects.filter(Q(incident_id__in=ids) | Q(incident__parent_id__in=ids))
+    columns = ("incident_id", "incident__parent_id", "try_row__dag_id", "sentence", "confidence")
+    for incident, parent, *rest in verdicts.values_list(*columns).order_by("bad_at", "id"):
+        for one in (incident, parent):
+            hit.setdefault(one, []).append(_Hit(*rest))
+    parents = models.Incident.objects.filter(parent__in=ids, merged_into=None)
+    parts = dict(parents.order_by().values_list("parent_id").annotate(n=Count("id")))
     outages = _outages([one for one in found if one.id not in hit])
-    return tuple(_row(one, hit.get(one.id, []), outages.get(one.id, ""), now) for one in found)
+    return tuple(_row(one, hit.get(one.id, []), outages.get(one.id, ""), parts.get(one.id, 0), now) for one in found)
 
 
 class _Hit(NamedTuple):
@@ -59,20 +63,36 @@ def _outages(found: list[Any]) -> dict[int, str]:
     return said
 
 
-def _row(one: Any, hit: list[_Hit], outage: str, now: datetime) -> IncidentRow:
+def _row(one: Any, hit: list[_Hit], outage: str, parts: int, now: datetime) -> IncidentRow:
     end = one.end or max(now, one.start)
+    reach = one.reach
     return IncidentRow(
         id=one.id, state="over" if one.end else "open", culprit=one.culprit, cause=one.cause,
         cause_name=cause_name(one.cause),
         component_kind=one.component_kind, component=one.component,
-        sentence=_verdict_sentence(hit) if hit else _outage_sentence(one, outage, end),
+        sentence=_sentence(one, hit, outage, parts, end),
         device_group=one.device_group.name if one.device_group else "",
         endpoint_id=one.endpoint_id, endpoint=one.endpoint.name if one.endpoint else "",
         f5_pool_id=one.f5_pool_id, f5_pool=one.f5_pool.name if one.f5_pool else "", members=tuple(one.members),
         start=one.start, end=one.end, last_evidence_at=one.last_evidence_at, seconds=(end - one.start).total_seconds(),
         tries=one.tries, dags=tuple(dict.fromkeys(one.dag_id for one in hit)), acknowledged_by=one.acknowledged_by,
         acknowledged_at=one.acknowledged_at, merged_into=one.merged_into_id, capture=one.capture,
+        parent=one.parent_id, parts=parts, first_hit_at=one.first_hit_at, noticed_at=one.noticed_at,
+        ended_by=str(one.ending.get("says", "")) if one.end else "", airflow_pools=tuple(reach.get("airflow_pools", ())),
+        runs=reach.get("runs", 0), runs_in_flight=reach.get("runs_in_flight", 0),
+        others_failed=reach.get("others_failed", 0), shared_endpoints=tuple(reach.get("shared_endpoints", ())),
+        messages=one.messages, airflow_messages=reach.get("airflow_messages", 0),
+        f5_messages=reach.get("f5_messages", 0), noise=became(one.messages), withdrawn_at=one.withdrawn_at,
     )  # fmt: skip
+
+
+def _sentence(one: Any, hit: list[_Hit], outage: str, parts: int, end: datetime) -> str:
+    if one.withdrawn_at is not None:
+        return f"Withdrawn: all that {cause_name(one.cause)} of {short(one.component)} rested on was judged otherwise."
+    if parts:
+        said = f"{cause_name(one.cause)} of {short(one.component)} hit {many(parts, 'route')}"
+        return full_stop(f"{said[:1].upper()}{said[1:]}: {_verdict_sentence(hit)}" if hit else said)
+    return _verdict_sentence(hit) if hit else _outage_sentence(one, outage, end)
 
 
 def _verdict_sentence(hit: list[_Hit]) -> str:

@@ -15,6 +15,7 @@ from dashboards.filters import Filter
 from dashboards.queries import answers, audit, dependents, freshness, health_events, narrow, paging, requests
 from dashboards.queries.database import reading
 from dashboards.queries.incident_rows import RELATED, incident_rows, rows_of
+from dashboards.queries.preceding import Preceding, preceding, subject
 from dashboards.queries.rows import (
     ActionRow,
     HealthEventRow,
@@ -25,6 +26,7 @@ from dashboards.queries.rows import (
     RequestRow,
     TryRow,
 )
+from dashboards.queries.similar import NoteRow, Similar, noted, similar
 from dashboards.queries.tries import EvidenceRow, Reason, evidence, reasons
 from dashboards.queries.try_rows import standing, try_row, with_verdicts
 from dashboards.words import short
@@ -41,16 +43,25 @@ class Reach:
     recovered: int  # a later try succeeded
     going: int  # running or queued again
     waiting: int  # for their retry
+    runs: tuple[tuple[str, int], ...]  # DAG and its runs that were hit
     dags: tuple[str, ...]
     next_dags: tuple[str, ...]  # use the same endpoint, not hit
+    failed_requests: int  # of the component while it lasted
+    others_clients: int  # addresses that those of no known try came from
     other_endpoints: tuple[str, ...]  # of the same device group, not touched
 
 
 @dataclass(frozen=True, slots=True)
-class NoteRow:
-    at: datetime
-    author: str
-    text: str
+class Told:
+    """The row that shows how an incident began or ended."""
+
+    kind: str  # request | health_event | verdict | silence
+    at: datetime | None
+    says: str
+    raw: str  # as received, where it is kept
+    line_id: int | None
+    before: tuple[int, ...] = ()  # [bad, all] requests of the component before it, where it is a change of their rate
+    since: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +83,16 @@ class IncidentPage:
     requests: tuple[RequestRow, ...]  # to the endpoint since the onset, oldest first
     requests_total: int
     reach: Reach
-    noise: int  # failed tries in the window that are not part of it
-    preceded: tuple[ActionRow, ...]  # both layers, 30 minutes before
+    not_part: int  # failed tries in the window that are not part of it
+    preceded: tuple[ActionRow, ...]  # both layers, 30 minutes before, as the timeline draws them
     before: tuple[IncidentRow, ...]  # same fingerprint, else same pool or endpoint
     notes: tuple[NoteRow, ...]
     merged: tuple[int, ...]
+    onset: Told
+    ending: Told | None
+    parts: tuple[IncidentRow, ...]  # of what hit the whole device
+    changes: tuple[Preceding, ...]  # what preceded it on both layers, what concerns its own objects first
+    similar: tuple[Similar, ...]  # past ones
 
 
 KEYS = {
@@ -99,9 +115,17 @@ def listed(asked: Filter, scope: Scope, now: datetime) -> Page[IncidentRow]:
 
 def chosen(asked: Filter, scope: Scope) -> QuerySet[Any]:
     """Incidents that touch the window and fit the question."""
-    found = models.Incident.objects.filter(Q(end=None) | Q(end__gte=asked.start), start__lt=asked.end, merged_into=None)
+    base = models.Incident.objects.filter(Q(end=None) | Q(end__gte=asked.start), start__lt=asked.end, merged_into=None)
     if asked.state in ("open", "over"):
-        found = found.filter(end__isnull=asked.state == "open")
+        base = base.filter(end__isnull=asked.state == "open")
+    found = _narrowed(base, asked, scope)
+    if found is base:
+        return base
+    # What hit the whole device names no route: it is found by its parts.
+    return base.filter(Q(id__in=found.values("id")) | Q(id__in=found.filter(parent__isnull=False).values("parent")))
+
+
+def _narrowed(found: QuerySet[Any], asked: Filter, scope: Scope) -> QuerySet[Any]:
     for field in ("culprit", "cause"):
         if getattr(asked, field):
             found = found.filter(**{f"{field}__in": asked.values(field)})
@@ -128,10 +152,10 @@ def _members(ids: list[int]) -> Q:
 @reading()
 def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
     """None: there is no such incident. One that was merged has `row.merged_into`; the page redirects there."""
-    found = models.Incident.objects.filter(id=incident_id)
-    row = next(iter(incident_rows(found, now)), None)
-    if row is None:
+    kept = models.Incident.objects.select_related(*RELATED).filter(id=incident_id).first()
+    if kept is None:
         return None
+    row = rows_of([kept], now)[0]
     verdicts = _verdicts(incident_id, scope)
     if scope.dags is not None and not verdicts:
         return None
@@ -157,9 +181,22 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
         events=events,
         requests=tuple(request for request in seen if request.at >= row.start),
         requests_total=requests.counted(row.endpoint_id, row.start, end) if row.endpoint_id else 0,
-        reach=_reach(row, hit, others, scope), noise=_noise(row, end, {one.airflow for one in hit}, scope),
+        reach=_reach(row, hit, others, scope, kept.reach),
+        not_part=_not_part(row, end, {one.airflow for one in hit}, scope),
         preceded=audit.preceding(row.start, _sources(row, hit)), before=_before(incident_id, row, now),
-        notes=_notes(incident_id), merged=_merged(incident_id),
+        notes=noted([incident_id]).get(incident_id, ()), merged=_merged(incident_id),
+        onset=_told(kept.onset), ending=_told(kept.ending) if kept.end and kept.ending else None,
+        parts=incident_rows(models.Incident.objects.filter(parent=incident_id, merged_into=None).order_by("start"), now),
+        changes=preceding(subject(row, hit), scope), similar=similar(incident_id, row, now),
+    )  # fmt: skip
+
+
+def _told(said: dict[str, Any]) -> Told:
+    at = said.get("at")
+    return Told(
+        kind=said.get("kind", ""), at=datetime.fromisoformat(at) if at else None, says=said.get("says", ""),
+        raw=said.get("raw", ""), line_id=said.get("line_id"), before=tuple(said.get("before", ())),
+        since=tuple(said.get("since", ())),
     )  # fmt: skip
 
 
@@ -193,11 +230,6 @@ def _sources(row: IncidentRow, hit: Sequence[TryRow]) -> list[str]:
     return [*devices, *airflows]
 
 
-def _notes(incident_id: int) -> tuple[NoteRow, ...]:
-    found = models.IncidentNote.objects.filter(incident_id=incident_id).order_by("at", "id")
-    return tuple(NoteRow(note.at, note.author, note.text) for note in found)
-
-
 def _merged(incident_id: int) -> tuple[int, ...]:
     found = models.Incident.objects.filter(merged_into_id=incident_id).order_by("id")
     return tuple(found.values_list("id", flat=True))
@@ -209,7 +241,8 @@ def _ids(one: int | None) -> list[int]:
 
 def _verdicts(incident_id: int, scope: Scope) -> list[Any]:
     related = ("try_row", "try_row__airflow", "endpoint", "f5_pool", "member")
-    found = models.Verdict.objects.filter(incident_id=incident_id).select_related(*related)
+    mine = Q(incident_id=incident_id) | Q(incident__parent=incident_id)
+    found = models.Verdict.objects.filter(mine).select_related(*related)
     found = found.prefetch_related(standing("try_row__"))
     if scope.dags is not None:
         found = found.filter(try_row__dag_id__in=scope.dags)
@@ -236,7 +269,9 @@ def _other_tries(
     return tuple(try_row(one) for one in with_verdicts(found).order_by("queued_at", "id")[:MOST_TRIES])
 
 
-def _reach(row: IncidentRow, hit: tuple[TryRow, ...], others: tuple[TryRow, ...], scope: Scope) -> Reach:
+def _reach(
+    row: IncidentRow, hit: tuple[TryRow, ...], others: tuple[TryRow, ...], scope: Scope, kept: dict[str, Any]
+) -> Reach:
     """Each task instance that was hit stands once, by its last try."""
     last: dict[tuple[str, str, str, str], TryRow] = {}
     wanted = {_instance(one) for one in hit}
@@ -245,10 +280,13 @@ def _reach(row: IncidentRow, hit: tuple[TryRow, ...], others: tuple[TryRow, ...]
         if key in wanted and (key not in last or one.try_number > last[key].try_number):
             last[key] = one
     states = Counter(_state(one) for one in last.values())
+    runs = Counter(dag for _, dag, _ in {(one.airflow, one.dag_id, one.run_id) for one in hit})
     return Reach(
         hit=len(last), lost=states["lost"], recovered=states["recovered"], going=states["going"],
         waiting=states["waiting"],
-        dags=row.dags, next_dags=_next_dags(row, scope), other_endpoints=_untouched(row),
+        runs=tuple(sorted(runs.items())),
+        dags=row.dags, next_dags=_next_dags(row, scope), failed_requests=kept.get("failed_requests", 0),
+        others_clients=kept.get("others_clients", 0), other_endpoints=_untouched(row),
     )  # fmt: skip
 
 
@@ -288,12 +326,13 @@ def _untouched(row: IncidentRow) -> tuple[str, ...]:
     return tuple(free.order_by("name").values_list("name", flat=True)[:50])
 
 
-def _noise(row: IncidentRow, end: datetime, airflows: set[str], scope: Scope) -> int:
+def _not_part(row: IncidentRow, end: datetime, airflows: set[str], scope: Scope) -> int:
     """Tries that failed in the same time for other reasons."""
     found = models.Try.objects.filter(narrow.in_scope(scope), end_at__gte=row.start, end_at__lt=end)
     found = found.filter(airflow__name__in=airflows) if airflows else found
     judged = found.filter(verdict__isnull=False, verdict__slow=False)
-    return judged.exclude(verdict__incident_id=row.id).count()
+    mine = Q(verdict__incident=row.id) | Q(verdict__incident__parent=row.id)
+    return judged.exclude(mine).count()
 
 
 def _before(incident_id: int, row: IncidentRow, now: datetime) -> tuple[IncidentRow, ...]:

@@ -13,6 +13,7 @@ from dashboards.queries.freshness import Freshness
 from dashboards.queries.incident_rows import incident_rows
 from dashboards.queries.overview import NotF5
 from dashboards.queries.rows import IncidentRow
+from dashboards.words import became
 from ingest import models
 
 
@@ -30,13 +31,15 @@ class Now:
     dags: tuple[str, ...]
     not_f5: tuple[NotF5, ...]
     well: tuple[str, ...]  # endpoints with traffic and no failure
+    noise: str  # what would have been sent of all that is open, against what is told: "41 messages became 1"
     freshness: Freshness
 
 
 @reading()
 def now_page(asked: Filter, scope: Scope, now: datetime) -> Now:
     """The open incident that hit most tries; without one, whether something failed by itself."""
-    chosen = incidents.chosen(asked.with_(state="open"), scope)
+    # What is part of a device's trouble is told by that.
+    chosen = incidents.chosen(asked.with_(state="open"), scope).filter(parent=None)
     found = incident_rows(chosen.order_by("-tries", "-start")[:20], now)
     first = found[0] if found else None
     page = incidents.one(first.id, scope, now) if first else None
@@ -45,7 +48,8 @@ def now_page(asked: Filter, scope: Scope, now: datetime) -> Now:
         at=now, answer=first.culprit if first else "task" if own else "none", incident=first, others=found[1:],
         who=page.call if page else "", next_step=page.next_step if page else "", hit=page.reach.hit if page else 0,
         lost=page.reach.lost if page else 0, waiting=page.reach.waiting + page.reach.going if page else 0,
-        dags=page.reach.dags if page else (), not_f5=own, well=_well(asked), freshness=freshness.watermark(now, asked),
+        dags=page.reach.dags if page else (), not_f5=own, well=_well(asked),
+        noise=became(sum(one.messages for one in found), len(found)), freshness=freshness.watermark(now, asked),
     )  # fmt: skip
 
 

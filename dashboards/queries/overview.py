@@ -99,8 +99,10 @@ def overview(asked: Filter, scope: Scope, now: datetime) -> Overview:
     ran = [row for row in dags.every(asked, scope) if row.runs]
     slowest = sorted(ran, key=lambda row: (-(row.times_normal or 0), row.airflow, row.dag_id))
     return Overview(
-        at=now, coverage=coverage.coverage(asked, scope), failing=tuple(one for one in found if one.state == "open"),
-        recovered=tuple(one for one in found if one.state == "over"), not_f5=not_f5(verdicts),
+        at=now, coverage=coverage.coverage(asked, scope),
+        failing=tuple(one for one in found if one.state == "open" and not one.parent),
+        recovered=tuple(one for one in found if one.state == "over" and not one.parent),
+        not_f5=not_f5(verdicts),
         culprits=_culprits(verdicts),
         verdicts=len(verdicts), cell_s=(asked.end - asked.start).total_seconds() / CELLS,
         lanes=_lanes(verdicts, found, asked, scope, fresh),

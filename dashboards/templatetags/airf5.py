@@ -189,6 +189,26 @@ def decisive(raw: str) -> SafeString:
 
 
 @register.filter
+def of_all(counts: Sequence[int]) -> str:
+    """[bad, all] as '4 of 1,228'."""
+    return f"{counts[0]:,} of {counts[1]:,}"
+
+
+@register.filter
+def until(at: datetime, then: datetime) -> str:
+    """How long before `then` it was."""
+    return f"{words.dur((then - at).total_seconds())} before"
+
+
+CHANGE_ICONS = {"failover": "route", "certificate": "x", "deployment": "up", "airflow": "task"}
+
+
+@register.filter
+def change_icon(kind: str) -> str:
+    return CHANGE_ICONS.get(kind, "change")
+
+
+@register.filter
 def percent(share: float | None) -> str:
     return "" if share is None else f"{share * 100:.0f}{words.NBSP}%"
 

@@ -60,6 +60,7 @@ class Extent:
     first_bad: Edge | None = None
     last_bad: Edge | None = None
     began: Cut | None = None
+    well: int = 0  # requests of the component that went well while it lasted
     good: Edge | None = None  # the first request answered well after it
     good_since: bool = False  # some request was answered well after it
 
@@ -218,6 +219,7 @@ def _extent(t: Target, edges: tuple[list[Edge], list[Edge]]) -> Extent:
         edge = next(e for e in reversed(edges[1]) if e.at == ended.at)
         if edge.over >= out.last:
             out.last, out.last_bad = edge.over, edge
+    out.well = onset.Counted(t.counted(), ()).well(out.start, out.last)
     return out
 
 

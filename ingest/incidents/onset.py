@@ -153,6 +153,11 @@ class Counted:
             return bads + here, alls + here + (minute.all - minute.bad) * ((at - own) / MINUTE)
         return bads, alls
 
+    def well(self, start: datetime, end: datetime) -> int:
+        """Requests between these instants that were not bad."""
+        (bad, all_), (first, before) = self.before(end), self.before(start)
+        return max(0, round(all_ - bad - before + first))
+
     def split(self, bad: float, all_: float) -> float:
         rest = max(self.bad[-1] - bad, 0.0)
         return likelihood(bad, all_) + likelihood(rest, max(self.all[-1] - all_, rest))

@@ -29,6 +29,7 @@ class Place:
     parts: Sequence[tuple[int, int]]  # (endpoint, member or -1 for all)
     start: datetime
     end: datetime
+    kind: str  # of trouble: failed | refused | denied | slow
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class Reach:
     runs: int = 0  # hit
     runs_in_flight: int = 0  # had not ended while it lasted, of DAGs that use the endpoint; those hit among them
     dags_in_flight: list[str] = field(default_factory=list)
-    failed_requests: int = 0
+    failed_requests: int = 0  # or slow, or refused ones, where that is the trouble
     others_failed: int = 0  # of these, made by no known try
     others_clients: int = 0  # from so many addresses
     shared_endpoints: list[str] = field(default_factory=list)  # others that ask the same members
@@ -87,7 +88,9 @@ def _rows(name: str, parameters: dict[str, Any]) -> Iterable[tuple[Any, ...]]:
 
 
 def _others(places: Sequence[Place], found: Sequence[Reach]) -> None:
-    for n, failed, others, clients in _rows("incident_others", _columns(places, members=True)):
+    columns = _columns(places, members=True)
+    columns["kinds"] = [places[n].kind for n in columns["targets"]]
+    for n, failed, others, clients in _rows("incident_others", columns):
         found[n].failed_requests, found[n].others_failed, found[n].others_clients = failed, others, clients
 
 

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from ingest import rawlines
 from ingest.incidents.extent import IDLE, Edge, Extent
 from ingest.incidents.groups import Group
 from ingest.incidents.items import BACK, HAS_MEMBER
-from ingest.models import HealthEvent, Member, Path, RequestDetail
+from ingest.models import Evidence, HealthEvent, Member, Path, RequestDetail
 from ingest.records import Outcome, method_name
 
 Row = dict[str, Any]
+FIRST = "the first request that decided on a try"
 LINE = 4_000  # so much of a line is kept
 
 
@@ -44,16 +45,19 @@ class Rows:
             near = {"ts__gte": min(e.at for e in bad), "ts__lte": max(e.at for e in bad)}
             kept = RequestDetail.objects.filter(line_id__in={e.line_id for e in bad}, **near)
             self.raw = dict(kept.values_list("line_id", "raw"))
+        self.deciding = _deciding(g for g, x in zip(groups, extents, strict=True) if x.first_bad is None)
         # A request that was answered well is kept without its words: they are read where they came from, if still there.
         good = [x.good.line_id for x, is_over in zip(extents, over, strict=True) if is_over and x.good is not None]
         self.raw |= rawlines.read(good) if good else {}
 
     def onset(self, g: Group, x: Extent) -> Row:
         if x.first_bad is not None and x.began is not None and x.start == x.first_bad.at:
-            counts = {"before": list(x.began.before), "since": list(x.began.since)}
-            return {**self._request(x.first_bad), **counts}
+            return {**self._request(x.first_bad), "before": list(x.began.before)}
         event = next((self.events.get(i.event_id) for i in g.items if i.event_id and i.start == x.start), None)
-        return _event(event) if event else {"kind": "verdict", "at": _instant(x.start), "says": "the first try was hit"}
+        if event is not None:
+            return _event(event)
+        found = {"kind": "verdict", "at": _instant(x.start), "says": FIRST}
+        return found | self.deciding.get(g.verdicts[0].verdict_id or 0, {}) if g.verdicts else found
 
     def ending(self, g: Group, x: Extent, closed: bool) -> Row:
         event = self._back(g, x)
@@ -81,6 +85,19 @@ class Rows:
             "kind": "request", "at": _instant(e.at), "line_id": e.line_id,
             "says": f"{method_name(e.method)} {path} was {said}", "raw": self.raw.get(e.line_id, "")[:LINE],
         }  # fmt: skip
+
+
+def _deciding(groups: Iterable[Group]) -> dict[int, Row]:
+    """By first verdict, the request that decided on it: for troubles whose component no other row names."""
+    first = {i.verdict_id for g in groups for i in g.verdicts[:1]}
+    if not first:
+        return {}
+    cited = Evidence.objects.filter(verdict__in=first, kind="request", at=F("verdict__bad_at"))
+    columns = ("verdict_id", "says", "line_id", "raw")
+    found: dict[int, Row] = {}
+    for verdict, says, line_id, raw in cited.order_by("-position").values_list(*columns):
+        found[verdict] = {"kind": "request", "says": says or FIRST, "line_id": line_id, "raw": raw[:LINE]}
+    return found
 
 
 def _events(groups: Sequence[Group], extents: Sequence[Extent]) -> dict[int, HealthEvent]:

@@ -124,13 +124,16 @@ def _fill(drafts: Sequence[Draft], hits: Mapping[int, items.Hit], known: Known) 
     targets, extents = extent.dated(groups, known.to)
     over = [_over(g, x, known) for g, x in zip(groups, extents, strict=True)]
     places = [
-        reach.Place(g, tuple(t.parts()), x.start, x.last) for g, t, x in zip(groups, targets, extents, strict=True)
+        reach.Place(g, tuple(t.parts()), x.start, x.last, t.kind)
+        for g, t, x in zip(groups, targets, extents, strict=True)
     ]
     ends = told.ends_of(groups, extents, over, closed=known.closed)
     names = dict(DeviceGroup.objects.values_list("pk", "name"))
     found = zip(drafts, groups, extents, over, ends, reach.reached(places, hits, known.scope), strict=True)
     for d, g, x, is_over, end, reached in found:
         d.values = _said(g, names) | _times(g, x, is_over) | {"onset": end.onset, "ending": end.ending}
+        if "before" in end.onset:
+            end.onset["since"] = [reached.failed_requests, reached.failed_requests + x.well]
         d.values |= {"reach": asdict(reached), "messages": reached.airflow_messages + reached.f5_messages}
 
 
