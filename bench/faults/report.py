@@ -36,6 +36,7 @@ class Run:
     steady: tuple[int, int] = (0, 0)  # answers that differed, of so many compared
     only: str = ""  # kinds that were asked for, "" for all
     seconds: float = 0.0
+    broken: list[str] = field(default_factory=list)  # worlds that could not be scored
 
 
 def figures(run: Run) -> list[Figure]:
@@ -100,6 +101,7 @@ def result(run: Run) -> dict[str, Any]:
         | {"wrong": [list(map(str, one)) for one in run.grounds.wrong[: tables.MOST_WRONG]]},
         "wrong": [r.told() for r in tables.few_of_each(tables.wrong(rows))],
         "worlds": run.worlds,
+        "broken": run.broken,
     }
 
 
@@ -164,6 +166,8 @@ def text(run: Run, wrong: int = 10) -> str:
         "By confounder:",
         _kinds(tables.by_confounder(run.rows), "confounder"),
     ]
+    if run.broken:
+        told.insert(1, f"{len(run.broken)} worlds could not be scored: {', '.join(run.broken)}")
     some = tables.few_of_each(tables.wrong(run.rows), wrong)
     if some:
         told += [

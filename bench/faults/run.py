@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -48,10 +49,11 @@ class Outcome:
     cases: int
     steady: tuple[int, int] = (0, 0)
     seconds: dict[str, float] = field(default_factory=dict)
+    error: str = ""  # what kept this world from being scored
 
 
 def main() -> int:
-    """Run and print; 1 if --gate is given and the run is worse than the newest one of its split and size."""
+    """Run and print; 1 if a world broke, or --gate is given and the run is worse than the newest one of its sort."""
     asked = _arguments()
     began, code = time.monotonic(), 0
     with _home() as scratch:
@@ -61,6 +63,11 @@ def main() -> int:
         runs: dict[str, report.Run] = {}
         for (split, _), done in zip(jobs, _run([job for _, job in jobs], asked.jobs), strict=True):
             run = runs.setdefault(split, report.Run(split, asked.seed, asked.size, only=asked.only))
+            if done.error:
+                code = 1
+                run.broken.append(done.name)
+                print(f"     {done.name} could not be scored:\n{done.error}", flush=True)
+                continue
             _add(run, done)
             print(_progress(len(run.worlds), done), flush=True)
         for run in runs.values():
@@ -143,19 +150,27 @@ def _jobs(asked: argparse.Namespace, scratch: Path) -> list[tuple[str, Job]]:
 def _run(jobs: Sequence[Job], at_once: int) -> Iterator[Outcome]:
     """The worlds in order. More than one at a time: in processes of their own, on the same server."""
     if at_once <= 1:
-        yield from map(world, jobs)
+        yield from map(_tried, jobs)
         return
     from airf5 import embedded
 
     os.environ |= embedded.environment()
     with ProcessPoolExecutor(at_once, multiprocessing.get_context("spawn"), initializer=_set_up) as pool:
-        yield from pool.map(world, jobs)
+        yield from pool.map(_tried, jobs)
 
 
 def _set_up() -> None:
     import django
 
     django.setup()
+
+
+def _tried(job: Job) -> Outcome:
+    """One world; one that breaks the bench or the product must not cost the others."""
+    try:
+        return world(job)
+    except Exception:
+        return Outcome(job.name, [], None, 0, error=traceback.format_exc())
 
 
 def world(job: Job) -> Outcome:
