@@ -87,9 +87,10 @@ def culprit(name: str, pill: bool = False, word: str = "") -> SafeString:
 def reviewed(row: Any) -> SafeString:
     """The newest word of a person on a verdict, which may be about an answer that was replaced since."""
     name, glyph = ("success", "ok") if row.says == "confirmed" else ("slow", "against")
-    word = f"{row.says} by {row.author}" + (", of an earlier answer" if row.earlier else "")
+    said = state(name, f"{row.says} by {row.author}", False, glyph)
     title = f"it was {row.instead}. {row.words}" if row.instead else row.words
-    return format_html('<span class="by" title="{}">{}</span>', title, state(name, word, False, glyph))
+    of = SafeString(' <span class="q">of an earlier answer</span>') if row.earlier else ""
+    return format_html('<span title="{}">{}{}</span>', title, said, of)
 
 
 @register.filter

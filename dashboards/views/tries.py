@@ -61,7 +61,7 @@ def about(request: HttpRequest, asked: Filter, ident: int) -> dict[str, Any]:
         "badge": verdict.culprit if verdict else "",
         "aside": plain(row.state)
         + ("" if row.state != "success" or not verdict else ", but slow")
-        + (f", {row.review.says} by {row.review.author}" if row.review else ""),
+        + (f", {row.review.says} by {row.review.author}" if row.review and not row.review.earlier else ""),
         "filters": False,
         "live": False,
         **_form(request, found),
