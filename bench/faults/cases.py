@@ -125,7 +125,8 @@ def _faults(world: World, plan: Plan, rng: random.Random) -> list[Fault]:
         if "overlap" in plan.confounders and out and rng.random() < 0.4:
             begins = max(out[-1].start + 5, begins - rng.uniform(60, 180))
         if kind != "H1":
-            fault = choose(Target(world, rng, out, alone="overlap" not in plan.confounders), f"F{n + 1:02d}", kind, variant, begins)
+            to = Target(world, rng, out, alone="overlap" not in plan.confounders)
+            fault = choose(to, f"F{n + 1:02d}", kind, variant, begins)
             if fault is not None:
                 out.append(fault)
         at += EACH_S

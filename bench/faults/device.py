@@ -6,6 +6,7 @@ Wording and message ids are those of shared facts on BIG-IP logs (real lines of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bench.faults.inject import Fault
@@ -59,58 +60,81 @@ def _audit(at: float, ep: Endpoint, user: str, command: str, mcp: str, fault: st
     ]  # fmt: skip
 
 
+# What is typed when the fault begins, and when it is taken back; then the object that mcpd names.
 CHANGES = {
     "N10": ("modify ltm policy /Common/policy_{s} rules modify {{ r1 {{ actions modify {{ 0 {{ pool /Common/pool_{o} }} }} }} }}",
-            'modify {{ virtual_server {{ virtual_server_name "/Common/vs_{s}" virtual_server_default_pool "/Common/pool_{o}" }} }}'),
-    "N14": ("modify ltm virtual /Common/vs_{s} {v}",
-            'modify {{ virtual_server {{ virtual_server_name "/Common/vs_{s}" }} }}'),
-    "N8": ("modify ltm profile tcp /Common/tcp_{s} idle-timeout {t}", 'modify {{ profile_tcp {{ profile_tcp_name "/Common/tcp_{s}" }} }}'),
-    "N11": ("modify ltm virtual /Common/vs_{s} disabled",
-            'modify {{ virtual_server {{ virtual_server_name "/Common/vs_{s}" virtual_server_enabled 0 }} }}'),
+            "modify ltm policy /Common/policy_{s} rules modify {{ r1 {{ actions modify {{ 0 {{ pool /Common/pool_{s} }} }} }} }}",
+            'virtual_server {{ virtual_server_name "/Common/vs_{s}" virtual_server_default_pool "/Common/pool_{o}" }}'),
+    "N8": ("modify ltm profile tcp /Common/tcp_{s} idle-timeout {t}", "modify ltm profile tcp /Common/tcp_{s} idle-timeout 300",
+           'profile_tcp {{ profile_tcp_name "/Common/tcp_{s}" }}'),
+    "N11": ("modify ltm virtual /Common/vs_{s} disabled", "modify ltm virtual /Common/vs_{s} enabled",
+            'virtual_server {{ virtual_server_name "/Common/vs_{s}" virtual_server_enabled 0 }}'),
+    "irule": ("modify ltm virtual /Common/vs_{s} rules {{ /Common/rule_{s} }}", "modify ltm virtual /Common/vs_{s} rules none",
+              'virtual_server {{ virtual_server_name "/Common/vs_{s}" }}'),
+    "snat": ("modify ltm virtual /Common/vs_{s} source-address-translation {{ type none }}",
+             "modify ltm virtual /Common/vs_{s} source-address-translation {{ type automap }}",
+             'virtual_server {{ virtual_server_name "/Common/vs_{s}" }}'),
+    "profile": ("modify ltm virtual /Common/vs_{s} profiles add {{ /Common/httprouter }}",
+                "modify ltm virtual /Common/vs_{s} profiles delete {{ /Common/httprouter }}",
+                'virtual_server {{ virtual_server_name "/Common/vs_{s}" }}'),
 }  # fmt: skip
-VERBS = {"irule": "rules {{ /Common/rule_{s} }}", "snat": "source-address-translation {{ type none }}",
-         "profile": "profiles add {{ /Common/httprouter {{ }} }}"}  # fmt: skip
+QUIET = ("silent", "route")  # variants that nobody typed on this device
 
 
 def _of_fault(sim: Sim, f: Fault) -> list[Said]:
     out: list[Said] = []
-    ep = f.ep
-    n = int(f.id[1:]) * 10
-    if ep is not None and f.kind in CHANGES and f.variant not in ("silent", "route"):
-        command, mcp = CHANGES[f.kind]
-        verb = VERBS.get(f.variant, "").format(s=ep.service)
-        names = {"s": ep.service, "o": f.other.service if f.other else "", "v": verb, "t": int(f.factor)}
-        out += _audit(f.start - 0.2, ep, "netops", command.format(**names), mcp.format(**names), f.id, n)
-        out += _audit(
-            f.end - 0.2, ep, "netops", command.format(**names) + " # rollback", mcp.format(**names), f.id, n + 1
-        )
-    if f.kind == "N11" and ep is not None:
-        out.append(Said(f.start, ep.device, "notice", "mcpd[6896]", f"01071682:5: SNMP_TRAP: Virtual {ep.vs} has become unavailable",
-                        "vs_unavailable", ep.vs, f.id) if f.variant == "disabled" else _nothing(f))  # fmt: skip
-        if f.variant == "disabled":
-            out.append(Said(f.end, ep.device, "notice", "mcpd[6896]", f"01071681:5: SNMP_TRAP: Virtual {ep.vs} has become available",
-                            "vs_available", ep.vs, f.id))  # fmt: skip
+    if f.kind in ("N8", "N10", "N11", "N14") and f.variant not in QUIET:
+        out += _changes(f)
+    if f.kind == "N11" and f.variant == "disabled":
+        out += _virtual(f)
+    if f.kind == "N3" and f.variant == "disabled":
+        out += _disabled(f)
     if f.kind == "N13":
         out += _failover(sim, f)
     if f.kind == "N20":
         out += _overload(sim, f)
-    if f.kind == "N3" and f.variant == "disabled" and ep is not None:
+    return out
+
+
+def _changes(f: Fault) -> list[Said]:
+    """Somebody changes the configuration, and takes it back at the fault's end."""
+    assert f.ep is not None
+    made, undone, mcp = CHANGES[f.variant if f.kind == "N14" else f.kind]
+    names = {"s": f.ep.service, "o": f.other.service if f.other else "", "t": int(f.factor)}
+    n = int(f.id[1:]) * 10
+    what = f"modify {{ {mcp.format(**names)} }}"
+    return [
+        *_audit(f.start - 0.2, f.ep, "netops", made.format(**names), what, f.id, n),
+        *_audit(f.end - 0.2, f.ep, "netops", undone.format(**names), what, f.id, n + 1),
+    ]
+
+
+def _virtual(f: Fault) -> list[Said]:
+    assert f.ep is not None
+    down = f"01071682:5: SNMP_TRAP: Virtual {f.ep.vs} has become unavailable"
+    up = f"01071681:5: SNMP_TRAP: Virtual {f.ep.vs} has become available"
+    return [
+        Said(f.start, f.ep.device, "notice", "mcpd[6896]", down, "vs_unavailable", f.ep.vs, f.id),
+        Said(f.end, f.ep.device, "notice", "mcpd[6896]", up, "vs_available", f.ep.vs, f.id),
+    ]
+
+
+def _disabled(f: Fault) -> list[Said]:
+    """A person disables every member of a pool, one after the other, and enables them again."""
+    assert f.ep is not None
+    out: list[Said] = []
+    pool, n = f.ep.pool, int(f.id[1:]) * 10
+    spells = ((f.start, "forced disabled", "user-disabled", "down"), (f.end, "enabled", "user-enabled", "up"))
+    for begin, word, session, state in spells:
         for i, m in enumerate(f.members):
-            for at, word, session in (
-                (f.start, "forced disabled", "user-disabled"),
-                (f.end, "enabled", "user-enabled"),
-            ):
-                out += _audit(at + i * 0.002, ep, "admin", f"modify ltm pool {ep.pool} members modify {{ {m.name[8:]} {{ session {session} }} }}",
-                              f'modify {{ pool_member {{ pool_member_pool_name "{ep.pool}" pool_member_node_name "/Common/{m.node}" '
-                              f'pool_member_port {m.port} pool_member_session "{session}" }} }}', f.id, n + i)  # fmt: skip
-                out.append(Said(at + i * 0.002 + 0.001, ep.device, "notice", "mcpd[6896]",
-                                f"01070639:5: Pool {ep.pool} member {m.name} session status {word}.",
-                                "down" if word != "enabled" else "up", m.name, f.id))  # fmt: skip
-    return [one for one in out if one.text]
-
-
-def _nothing(f: Fault) -> Said:
-    return Said(f.start, 0, "info", "", "")
+            at = begin + i * 0.002
+            command = f"modify ltm pool {pool} members modify {{ {m.name[8:]} {{ session {session} }} }}"
+            mcp = (f'modify {{ pool_member {{ pool_member_pool_name "{pool}" pool_member_node_name "/Common/{m.node}" '
+                   f'pool_member_port {m.port} pool_member_session "{session}" }} }}')  # fmt: skip
+            out += _audit(at, f.ep, "admin", command, mcp, f.id, n + i)
+            text = f"01070639:5: Pool {pool} member {m.name} session status {word}."
+            out.append(Said(at + 0.001, f.ep.device, "notice", "mcpd[6896]", text, state, m.name, f.id))
+    return out
 
 
 def _clock(seconds: float) -> str:
@@ -121,8 +145,6 @@ def _clock(seconds: float) -> str:
 
 def _monitors(sim: Sim) -> list[Said]:
     """Members that a monitor marks down and up; both units of a pair see it; a pool without members says so."""
-    from datetime import UTC, datetime
-
     out: list[Said] = []
     world = sim.world
     units = range(min(2, len(world.devices)))
@@ -226,95 +248,92 @@ def _failover(sim: Sim, f: Fault) -> list[Said]:
 
 def _overload(sim: Sim, f: Fault) -> list[Said]:
     out, at = [], f.start + 0.4
+    policy = "/Common/default-eviction-policy"
+
+    def tmm(when: float, level: str, text: str, state: str = "overload") -> None:
+        out.append(Said(when, f.device, level, "tmm[11612]", text, state, "", f.id))
+
     while at < f.end:
-        out.append(Said(at, f.device, "warning", "tmm[11612]",
-                        "011e0002:4: sweeper_update: Aggressive mode /Common/default-eviction-policy activated (0) (global memory). (19923200/20971520 pages)",
-                        "overload", "", f.id))  # fmt: skip
-        out.append(Said(at + 3, f.device, "warning", "tmm[11612]",
-                        f"011e0003:4: Aggressive mode sweeper: /Common/default-eviction-policy (0) (global memory) {40 + int(at) % 60} Connections killed",
-                        "overload", "", f.id))  # fmt: skip
-        out.append(
-            Said(
-                at + 5,
-                f.device,
-                "crit",
-                "tmm[11612]",
-                f"01010029:2: Clock advanced by {100 + int(at) % 900} ticks",
-                "overload",
-                "",
-                f.id,
-            )
+        tmm(
+            at,
+            "warning",
+            f"011e0002:4: sweeper_update: Aggressive mode {policy} activated (0) (global memory). (19923200/20971520 pages)",
         )
+        tmm(
+            at + 3,
+            "warning",
+            f"011e0003:4: Aggressive mode sweeper: {policy} (0) (global memory) {40 + int(at) % 60} Connections killed",
+        )
+        tmm(at + 5, "crit", f"01010029:2: Clock advanced by {100 + int(at) % 900} ticks")
         at += 20.0
-    out.append(Said(f.end, f.device, "warning", "tmm[11612]",
-                    "011e0002:4: sweeper_update: Aggressive mode /Common/default-eviction-policy deactivated (0) (global memory). (12793204/20971520 pages)",
-                    "overload_end", "", f.id))  # fmt: skip
+    text = f"011e0002:4: sweeper_update: Aggressive mode {policy} deactivated (0) (global memory). (12793204/20971520 pages)"
+    tmm(f.end, "warning", text, "overload_end")
     return out
 
 
+def _reset(sim: Sim, x: Exchange) -> tuple[str, str, str, str] | None:
+    if not sim.world.reset_causes or sim.world.makes_own_errors:
+        return None
+    code = f"[0x31ae141:{stream('rst', x.reason).randrange(300, 5000)}]"
+    text = f"01230140:3: RST sent from {x.ep.address}:{x.ep.port} to {x.client}:{x.port}, {code} {x.reason}"
+    return "err", text, "rst", x.reason
+
+
+def _reset_to_server(sim: Sim, x: Exchange) -> tuple[str, str, str, str] | None:
+    if not sim.world.reset_causes or x.member is None:
+        return None
+    text = f"01230140:3: RST sent from 10.30.255.5:{x.port} to {x.member.address}:{x.member.port}, [0x31ae141:4666] {{peer}} {x.reason}"
+    return "err", text, "rst_server", x.member.name
+
+
+def _handshake(sim: Sim, x: Exchange) -> tuple[str, str, str, str]:
+    client, vip = f"{x.client}:{x.port}", f"{x.ep.address}:{x.ep.port}"
+    if x.reason == "cert":
+        text = f"01260009:4: {client} -> {vip}: Connection error: ssl_codec_rx:2314: alert(45) received alert"
+    else:
+        text = f"01260013:4: SSL Handshake failed for TCP {client} -> {vip}"
+    return "warning", text, "tls", x.ep.vs
+
+
+def _ports(sim: Sim, x: Exchange) -> tuple[str, str, str, str]:
+    m = x.member or x.ep.members[x.port % len(x.ep.members)]
+    return (
+        "crit",
+        f"01010201:2: Inet port exhaustion on 10.30.255.5 to {m.address}:{m.port} (proto 6)",
+        "ports",
+        x.ep.pool,
+    )
+
+
+def _limit(sim: Sim, x: Exchange) -> tuple[str, str, str, str]:
+    if x.reason == "rate":
+        return "notice", f"01010251:5: Virtual {x.ep.vs} exceeded configured rate limit.", "limit", x.ep.vs
+    where = f"remote IP {x.client} port {x.port} local IP {x.ep.address} port {x.ep.port} proto TCP"
+    return "warning", f"01200009:4: Packet rejected {where}: Connection limit exceeded.", "limit", x.ep.vs
+
+
+def _tcl(sim: Sim, x: Exchange) -> tuple[str, str, str, str]:
+    said = 'can\'t read "host": no such variable     while executing "HTTP::header replace"'
+    return "err", f"01220001:3: TCL error: /Common/rule_{x.ep.service} <HTTP_REQUEST> - {said}", "tcl", x.ep.vs
+
+
+OF_EXCHANGE = {
+    "rst": _reset, "rst_client": _reset_to_server, "tls": _handshake, "ports": _ports, "limit": _limit, "tcl": _tcl,
+}  # fmt: skip
+
+
 def _of_exchange(sim: Sim, x: Exchange) -> list[Said]:
-    ep, world = x.ep, sim.world
-    vip, client = f"{ep.address}:{ep.port}", f"{x.client}:{x.port}"
-    unit = unit_of(sim, x.end, ep.device)
-    if x.kind == "rst" and world.reset_causes and not world.makes_own_errors:
-        code = f"[0x31ae141:{stream('rst', x.reason).randrange(300, 5000)}]"
-        return [
-            Said(
-                x.end,
-                unit,
-                "err",
-                "tmm[11612]",
-                f"01230140:3: RST sent from {vip} to {client}, {code} {x.reason}",
-                "rst",
-                x.reason,
-                x.fault,
-                client=client,
-            )
-        ]
-    if x.kind == "rst_client" and world.reset_causes:
-        m = x.member or ep.members[0]
-        text = f"01230140:3: RST sent from 10.30.255.5:{x.port} to {m.address}:{m.port}, [0x31ae141:4666] {{peer}} {x.reason}"
-        return [Said(x.end, unit, "err", "tmm[11612]", text, "rst_server", m.name, x.fault)]
-    if x.kind == "tls":
-        text = (f"01260009:4: {client} -> {vip}: Connection error: ssl_codec_rx:2314: alert(45) received alert" if x.reason == "cert"
-                else f"01260013:4: SSL Handshake failed for TCP {client} -> {vip}")  # fmt: skip
-        return [Said(x.end, unit, "warning", "tmm[11612]", text, "tls", ep.vs, x.fault, client=client)]
-    if x.kind == "ports":
-        m = x.member or ep.members[x.port % len(ep.members)]
-        return [
-            Said(
-                x.at,
-                unit,
-                "crit",
-                "tmm[11612]",
-                f"01010201:2: Inet port exhaustion on 10.30.255.5 to {m.address}:{m.port} (proto 6)",
-                "ports",
-                ep.pool,
-                x.fault,
-            )
-        ]
-    if x.kind == "limit":
-        if x.reason == "rate":
-            return [
-                Said(
-                    x.at,
-                    unit,
-                    "notice",
-                    "tmm[11612]",
-                    f"01010251:5: Virtual {ep.vs} exceeded configured rate limit.",
-                    "limit",
-                    ep.vs,
-                    x.fault,
-                )
-            ]
-        text = f"01200009:4: Packet rejected remote IP {x.client} port {x.port} local IP {ep.address} port {ep.port} proto TCP: Connection limit exceeded."
-        return [Said(x.at, unit, "warning", "tmm[11612]", text, "limit", ep.vs, x.fault, client=client)]
-    if x.kind == "tcl":
-        text = f'01220001:3: TCL error: /Common/rule_{ep.service} <HTTP_REQUEST> - can\'t read "host": no such variable     while executing "HTTP::header replace"'
-        return [Said(x.at, unit, "err", "tmm[11612]", text, "tcl", ep.vs, x.fault)]
+    """What the device says of one request that it, or a peer, ended."""
+    if not x.kind:
+        return []
+    unit = unit_of(sim, x.end, x.ep.device)
     if x.kind == "waf":
-        return [_asm(world.devices[unit].hostname, x, unit)]
-    return []
+        return [_asm(sim.world.devices[unit].hostname, x, unit)]
+    made = OF_EXCHANGE[x.kind](sim, x) if x.kind in OF_EXCHANGE else None
+    if made is None:
+        return []
+    level, text, state, target = made
+    return [Said(x.end, unit, level, "tmm[11612]", text, state, target, x.fault, client=f"{x.client}:{x.port}")]
 
 
 def _asm(host: str, x: Exchange, unit: int) -> Said:

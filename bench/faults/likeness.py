@@ -43,7 +43,10 @@ def shape(folder: Path) -> dict[str, dict[str, float]]:
             times[side].append(float(row.get("response_us") or 0) / 1e6)
             sizes.append(float(row.get("bytes") or 0))
     asked = max(1, requests["request"])
-    out = {name: {k: v / (answers if name == "status" else asked) for k, v in found.items()} for name, found in counts.items()}
+    out = {
+        name: {k: v / (answers if name == "status" else asked) for k, v in found.items()}
+        for name, found in counts.items()
+    }
     out["answered"] = {"share": answers / asked}
     for side, found in times.items():
         out[f"seconds, {side}"] = _quantiles(found)
@@ -92,7 +95,9 @@ def side_by_side(left: Path, right: Path) -> str:
     for name in a:
         lines.append(name)
         for value in sorted({*a[name], *b.get(name, {})}):
-            shown = (f"{found[name][value]:16.4f}" if value in found.get(name, {}) else f"{'-':>16}" for found in (a, b))
+            shown = (
+                f"{found[name][value]:16.4f}" if value in found.get(name, {}) else f"{'-':>16}" for found in (a, b)
+            )
             lines.append(f"  {value[:48]:50}{''.join(shown)}")
     return "\n".join(lines)
 

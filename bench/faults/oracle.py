@@ -161,6 +161,9 @@ class Oracle:
             )
         return untold(best) if culprit(best) == "route" and x.status and x.status >= 500 else untold()
 
+    def _soon(self, x: Exchange, fault: Fault) -> bool:
+        return any(self.said(x.at, "down", fault.end - fault.start, 30, m.name) for m in fault.members)
+
     def said(self, at: float, state: str, before: float, after: float, obj: str = "") -> list[Said]:
         """Messages in that state from `before` seconds before `at` to `after` behind it."""
         return [

@@ -71,7 +71,9 @@ def _on_member(to: Target, f: Fault, api: float = 0.0) -> bool:
 
 def _down(to: Target, f: Fault) -> bool:
     f.variant = f.variant or to.rng.choice(("refused", "refused", "hang"))
-    draws = [(_on_member(to, f, 0.1), f.ep, f.members) for _ in range(3)]  # the longer its monitor takes, the more is met
+    draws = [
+        (_on_member(to, f, 0.1), f.ep, f.members) for _ in range(3)
+    ]  # the longer its monitor takes, the more is met
     ok, f.ep, f.members = max(draws, key=lambda one: (one[0], one[1].interval if one[1] else 0))
     assert f.ep is not None
     f.end = max(f.end, f.start + f.ep.noticed_s + 30)
@@ -300,9 +302,38 @@ def _deadline(to: Target, f: Fault) -> bool:
 
 
 CHOICES: dict[str, Callable[[Target, Fault], bool]] = {
-    "N1": _down, "N2": _grey, "N3": _all_down, "N4": _slow_member, "N5": _by_f5, "N6": _grey, "N7": _resets, "N8": _idle, "N9": _tls,
-    "N10": _misroute, "N11": _vip, "N12": _flap, "N13": _failover, "N14": _config, "N15": _exhausted, "N16": _loss, "N17": _delay,
-    "N18": _waf, "N19": _mtu, "N20": _overload, "A1": _code, "A2": _code, "A3": _killed, "A4": _starved, "A5": _service, "A6": _refused,
-    "A7": _scheduler, "A8": _hasty, "A9": _bigger, "A10": _slow_service, "A11": _worker_names, "A12": _third_party, "A13": _deadline,
+    "N1": _down,
+    "N2": _grey,
+    "N3": _all_down,
+    "N4": _slow_member,
+    "N5": _by_f5,
+    "N6": _grey,
+    "N7": _resets,
+    "N8": _idle,
+    "N9": _tls,
+    "N10": _misroute,
+    "N11": _vip,
+    "N12": _flap,
+    "N13": _failover,
+    "N14": _config,
+    "N15": _exhausted,
+    "N16": _loss,
+    "N17": _delay,
+    "N18": _waf,
+    "N19": _mtu,
+    "N20": _overload,
+    "A1": _code,
+    "A2": _code,
+    "A3": _killed,
+    "A4": _starved,
+    "A5": _service,
+    "A6": _refused,
+    "A7": _scheduler,
+    "A8": _hasty,
+    "A9": _bigger,
+    "A10": _slow_service,
+    "A11": _worker_names,
+    "A12": _third_party,
+    "A13": _deadline,
     "A14": _worker_network,
-}  # fmt: skip
+}

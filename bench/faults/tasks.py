@@ -89,7 +89,8 @@ def iso(at: float, sep: str = "+00:00") -> str:
 def uuid7(at: float, *key: object) -> str:
     rng = stream("uuid", *key)
     made = f"{int(at * 1000):012x}"
-    return f"{made[:8]}-{made[8:]}-7{rng.randrange(16**3):03x}-{rng.choice('89ab')}{rng.randrange(16**3):03x}-{rng.randrange(16**12):012x}"
+    tail = f"{rng.choice('89ab')}{rng.randrange(16**3):03x}-{rng.randrange(16**12):012x}"
+    return f"{made[:8]}-{made[8:]}-7{rng.randrange(16**3):03x}-{tail}"
 
 
 class Scheduler:

@@ -106,10 +106,12 @@ def truth(sim: Sim, emitted: Emitted, about: dict[str, Any]) -> dict[str, Any]:
             groups.setdefault(fault.id, []).append(t.uuid)
     listed = [_fault_row(sim, f) for f in sim.faults]
     return {
-        "world": {**about, "tries": len(sim.tries)}, "faults": listed, "tries": rows,
+        "world": {**about, "tries": len(sim.tries)},
+        "faults": listed,
+        "tries": rows,
         "incidents": [{"fault": f, "tries": tries} for f, tries in sorted(groups.items())],
         "ignored": sorted([list(key) for key in edge], key=str),
-    }  # fmt: skip
+    }
 
 
 def _fault(t: Try, x: Exchange | None, caused: set[str], faults: dict[str, Fault]) -> Fault | None:
@@ -131,13 +133,26 @@ def _row(sim: Sim, oracle: Oracle, t: Try, x: Exchange | None, fault: Fault | No
     dag, run, task, index, number = t.key
     component = _component(sim, t, x, fault, told)
     return {
-        "ti_id": t.uuid if sim.world.v3 else None, "dag_id": dag, "run_id": run, "task_id": task, "map_index": index, "try_number": number,
-        "culprit": told.culprit, "cause": told.cause, "fault": fault.id if fault else None, "culprit_no_header": bare.culprit,
-        "kind": fault.kind if fault else ("A1" if really == "task_error" else "H1"), "component_kind": component[0], "component": component[1],
-        "accepted": sorted({told.cause, *told.accepted}), "identifiable": told.identifiable,
-        "really": {"culprit": culprit(really), "cause": really}, "slow": is_slow, "confounders": sim.world.confounders,
+        "ti_id": t.uuid if sim.world.v3 else None,
+        "dag_id": dag,
+        "run_id": run,
+        "task_id": task,
+        "map_index": index,
+        "try_number": number,
+        "culprit": told.culprit,
+        "cause": told.cause,
+        "fault": fault.id if fault else None,
+        "culprit_no_header": bare.culprit,
+        "kind": fault.kind if fault else ("A1" if really == "task_error" else "H1"),
+        "component_kind": component[0],
+        "component": component[1],
+        "accepted": sorted({told.cause, *told.accepted}),
+        "identifiable": told.identifiable,
+        "really": {"culprit": culprit(really), "cause": really},
+        "slow": is_slow,
+        "confounders": sim.world.confounders,
         "at": stamp(t.end),
-    }  # fmt: skip
+    }
 
 
 def _component(sim: Sim, t: Try, x: Exchange | None, fault: Fault | None, told: Told) -> tuple[str, str]:
@@ -151,10 +166,17 @@ def _component(sim: Sim, t: Try, x: Exchange | None, fault: Fault | None, told: 
         kind = "virtual_server"
     names = {
         "member": fault.members[0].name if fault.members else (x.member.name if x and x.member else ""),
-        "f5_pool": fault.ep.pool if fault.ep else "", "virtual_server": x.ep.vs if x else "", "path": x.ep.vs if x else "",
-        "device": sim.world.devices[fault.device].name, "worker": t.worker, "scheduler": "scheduler", "slot_pool": t.task.airflow_pool,
-        "service": x.ep.vs if x else "", "caller": t.task.task_id, "code": t.task.task_id,
-    }  # fmt: skip
+        "f5_pool": fault.ep.pool if fault.ep else "",
+        "virtual_server": x.ep.vs if x else "",
+        "path": x.ep.vs if x else "",
+        "device": sim.world.devices[fault.device].name,
+        "worker": t.worker,
+        "scheduler": "scheduler",
+        "slot_pool": t.task.airflow_pool,
+        "service": x.ep.vs if x else "",
+        "caller": t.task.task_id,
+        "code": t.task.task_id,
+    }
     return kind, names.get(kind, "")
 
 
@@ -162,9 +184,21 @@ def _fault_row(sim: Sim, f: Fault) -> dict[str, Any]:
     kind = KINDS[f.kind]
     cause = f.cause or kind.cause
     return {
-        "id": f.id, "kind": f.kind, "variant": f.variant, "twin": kind.twin, "culprit": culprit(cause) if cause else None, "cause": cause or None,
-        "endpoint": f.ep.vs if f.ep else None, "f5_pool": f.ep.pool if f.ep else None, "members": [m.name for m in f.members],
-        "start": stamp(f.start), "end": stamp(f.end), "component_kind": kind.component,
-        "component": f.members[0].name if kind.component == "member" and f.members else (f.ep.vs if f.ep else f.worker or f.dag_id),
-        "confounders": sim.world.confounders, "unseen": f.kind in UNSEEN or f"{f.kind}:{f.variant}" in UNSEEN,
-    }  # fmt: skip
+        "id": f.id,
+        "kind": f.kind,
+        "variant": f.variant,
+        "twin": kind.twin,
+        "culprit": culprit(cause) if cause else None,
+        "cause": cause or None,
+        "endpoint": f.ep.vs if f.ep else None,
+        "f5_pool": f.ep.pool if f.ep else None,
+        "members": [m.name for m in f.members],
+        "start": stamp(f.start),
+        "end": stamp(f.end),
+        "component_kind": kind.component,
+        "component": f.members[0].name
+        if kind.component == "member" and f.members
+        else (f.ep.vs if f.ep else f.worker or f.dag_id),
+        "confounders": sim.world.confounders,
+        "unseen": f.kind in UNSEEN or f"{f.kind}:{f.variant}" in UNSEEN,
+    }

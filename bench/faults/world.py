@@ -9,10 +9,11 @@ import hashlib
 import random
 from dataclasses import dataclass, field
 
-NAMES = (
-    "orders reports catalog billing stock prices invoices customers shipments search mail geo tax ledger media payments "
-    "returns vendors rates claims events scoring forms archive fleet meters sensors quotes tickets loyalty"
-).split()
+_NAMES = """
+orders reports catalog billing stock prices invoices customers shipments search mail geo tax ledger media payments
+returns vendors rates claims events scoring forms archive fleet meters sensors quotes tickets loyalty
+"""
+NAMES = tuple(_NAMES.split())
 OWNERS = ("team-orders", "team-reports", "team-finance", "team-data", "team-logistics")
 
 
