@@ -61,12 +61,13 @@ _BEFORE = np.array([len(_LITERALS[name]) - 1 for name in ORDER[_PLACE["hostname"
 
 
 class Taken(NamedTuple):
-    """The plain requests, those of them that did not go well, the lines that are left, and what was parsed of these."""
+    """The plain requests, those of them that did not go well with their lines, and the lines that are left."""
 
     lane: Lane | None
     failed: list[Whole]
+    raw: dict[int, bytes]  # the lines of the failed, by their ids
     left: Lines
-    parsed: dict[int, RequestLine | Reject]
+    parsed: dict[int, RequestLine | Reject]  # what was parsed of these already, by offset
 
 
 def take(
@@ -78,13 +79,13 @@ def take(
 ) -> Taken:
     """Pick the plain requests of these lines. `base` makes line ids of offsets; no time may lie outside of `span`."""
     if not chunk.answers:
-        return Taken(None, [], chunk.lines, {})
+        return Taken(None, [], {}, chunk.lines, {})
     chunk.refuse_what_is_not_plain(span)
     waiting = list(waiting)
     parsed: dict[int, RequestLine | Reject] = {}
     chunk.refuse_times(_others(chunk.left(), parsed, parse, waiting))
     chunk.refuse_calls(_others(chunk.left(), parsed, parse, waiting))
-    return Taken(chunk.lane(base), chunk.failed(base, parse), chunk.left(), parsed)
+    return Taken(chunk.lane(base), *chunk.failed(base, parse), chunk.left(), parsed)
 
 
 def _others(
@@ -316,17 +317,17 @@ class Columns:
         left[self._asked[self._plain]] = False
         return self.lines.chosen(left)
 
-    def failed(self, base: int, parse: Parse) -> list[Whole]:
-        """The plain requests that did not go well."""
+    def failed(self, base: int, parse: Parse) -> tuple[list[Whole], dict[int, bytes]]:
+        """The plain requests that did not go well, and their lines."""
         rows = np.flatnonzero(self._plain & ~self._well)
-        asked = (self.lines.offsets[self._asked[rows]] | base).tolist()
-        found = []
-        for line_id, place in zip(asked, self._at[rows].tolist(), strict=True):
-            offset, raw = self.lines[place]
-            line = parse(raw.decode("ascii"))
+        found, raw = [], {}
+        for asked, at in zip(self._asked[rows].tolist(), self._at[rows].tolist(), strict=True):
+            (asked_at, request), (answered_at, response) = self.lines[asked], self.lines[at]
+            line = parse(response.decode("ascii"))
             assert isinstance(line, RequestLine)
-            found.append(Whole(line_id, line, base | offset))
-        return found
+            found.append(Whole(base | asked_at, line, base | answered_at))
+            raw[base | asked_at], raw[base | answered_at] = request, response
+        return found, raw
 
     def lane(self, base: int) -> Lane | None:
         """The plain requests that went well."""

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 
 from airf5.sql import load
+from ingest.store import arrays
 
 Key = Any
 LONGEST = 200
@@ -101,7 +102,7 @@ def _until_all(statement: str, names: list[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     while len(found) < len(names):
         with connection.cursor() as cursor:
-            cursor.execute(statement, {"names": [name for name in names if name not in found]})
+            cursor.execute(statement, {"names": arrays.texts(name for name in names if name not in found)})
             found.update(cursor.fetchall())
     return found
 
@@ -189,6 +190,6 @@ def traces(pairs: dict[str, int]) -> None:
         cursor.execute(
             "INSERT INTO ingest_trace (trace_id, try_key_id) SELECT * FROM unnest(%s::text[], %s::bigint[])"
             " ON CONFLICT (trace_id) DO NOTHING",
-            [ids, keys],
+            [arrays.texts(ids), arrays.numbers(keys)],
         )
     transaction.on_commit(partial(_keep, "trace", dict(fresh)))

@@ -74,6 +74,11 @@ def escape(text: str) -> str:
     return text if text.isprintable() and "\\" not in text else text.translate(_ESCAPES)
 
 
+def escape_lines(text: str) -> str:
+    """The same of a text of several lines."""
+    return "\\n".join(map(escape, text.split("\n")))
+
+
 class Batch:
     """The requests of one batch with every name they use as an id; makes rows, minutes and what is to be learned."""
 
@@ -169,7 +174,7 @@ class Batch:
             trace_id(line.traceparent) or "",
             line.task,
         )
-        messages = "\\n".join(map(escape, "\n".join(raw[pk] for pk in ids)[:LONGEST_RAW].split("\n")))
+        messages = escape_lines("\n".join(raw[pk] for pk in ids)[:LONGEST_RAW])
         port = null if line.client_port is None else line.client_port
         start = f"{line_id}\t{timestamp(line.ts_us)}\t{null if response_id is None else response_id}\t{endpoint_id}\t{port}\t"
         return start + "\t".join(map(escape, texts)) + f"\t{messages}\n"

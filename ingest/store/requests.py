@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from operator import itemgetter
 
@@ -28,12 +30,12 @@ from ingest.pairing import Half, Pair, Pairer
 from ingest.parsers.f5_header import clean, split_spool
 from ingest.parsers.f5_request_log import Template, parse, parse_with
 from ingest.records import METHODS, Reject, RequestLine
-from ingest.store import fast_lane, feeds, names, rollups
+from ingest.store import arrays, fast_lane, feeds, names, rollups
 from ingest.store.fast_lane import Columns
 from ingest.store.fast_rows import COPY_COLUMNS, Lane
 from ingest.store.feeds import LONGEST_RAW, Rejected
 from ingest.store.request_facts import Whole, facts_of, merged
-from ingest.store.request_rows import DETAIL_COLUMNS, REQUEST_COLUMNS, Batch
+from ingest.store.request_rows import DETAIL_COLUMNS, REQUEST_COLUMNS, Batch, escape, escape_lines, null, timestamp
 from ingest.store.rollups import roll_hours
 
 __all__ = ["Counts", "expire_halves", "roll_hours", "save_lines"]
@@ -42,6 +44,7 @@ FUTURE = timedelta(days=1)
 IDLE_TIMEOUT = timedelta(seconds=300)
 ANSWER_ALONE = timedelta(seconds=10)  # a response whose request line has not come by then is a row by itself
 GRACE = timedelta(seconds=2)  # after the end of a try, for answers on their way
+HALF_COLUMNS = "feed_id, line_id, ts, received_at, endpoint_id, try_key_id, line, raw"
 MOST_HOSTS = 50  # of one endpoint: clients write them
 
 Templates = Template | Sequence[Template] | fast_lane.Parse | None  # a function: the lines are parsed already
@@ -63,6 +66,24 @@ class Counts(feeds.Counts):
         return self.newest_at
 
 
+# As our receivers write a line, before a line of airf5/1: the time of receipt, of which the second alone repeats
+_RECEIVED = re.compile(r'([0-9-]{10}T[0-9:]{8})\.[0-9]{6}Z ([^ ]+) (?=airf5=")')
+
+
+@lru_cache(maxsize=4096)
+def _is_received(second: str, sender: str) -> bool:
+    return split_spool(f'{second}.000000Z {sender} airf5="1"') is not None
+
+
+def _message(line: str) -> str:
+    """The device's own message in a line."""
+    match = _RECEIVED.match(line)
+    if match is not None and _is_received(match[1], match[2]):
+        return line[match.end() :]
+    spool = split_spool(line)
+    return spool.message if spool else line
+
+
 class _Messages:
     """The messages behind line ids: of this batch, and of the halves that waited."""
 
@@ -76,13 +97,15 @@ class _Messages:
         raw = self._lines.at(line_id - self._base)
         return None if raw is None else clean(raw.decode("utf-8", "replace"))
 
+    def add(self, lines: Mapping[int, bytes]) -> None:
+        """Take lines of this batch, by their ids, that somebody has at hand."""
+        self._waited.update((pk, _message(clean(raw.decode("utf-8", "replace")))) for pk, raw in lines.items())
+
     def __getitem__(self, line_id: int) -> str:
         """The device's own message."""
         found = self._waited.get(line_id)
-        if found is None:
-            line = self.line(line_id) or ""
-            spool = split_spool(line)
-            found = self._waited[line_id] = spool.message if spool else line  # asked for again by the detail row
+        if found is None:  # asked for again by the detail row
+            found = self._waited[line_id] = _message(self.line(line_id) or "")
         return found
 
     def received_at(self, line_id: int) -> datetime | None:
@@ -128,9 +151,11 @@ def save_lines(
     span = _span(None if feed.capture else now)
     if columns is None and lines:
         columns = look(device, lines, template)
-    lane, failed = _take(pairer, counts, file_id, lines, columns, _parser(template), span, waiting.values())
+    taken_by_lane = _take(pairer, counts, file_id, lines, columns, _parser(template), span, waiting.values())
+    lane = taken_by_lane.lane
+    text.add(taken_by_lane.raw)
     counts.repeated = len(pairer.repeated)
-    wholes = [*map(merged, pairer.pairs), *failed]
+    wholes = [*map(merged, pairer.pairs), *taken_by_lane.failed]
     taken = waiting.keys() & _ids(wholes)
     seen = _stored_already(device, wholes, text)
     if seen:
@@ -149,11 +174,19 @@ def save_lines(
     return counts
 
 
-def _waiting(feed: Feed) -> Iterable[tuple[int, RequestLine, str]]:
+@lru_cache(maxsize=8192)  # a half that waits is asked for with every batch
+def _line(fields: str) -> RequestLine:
+    return RequestLine(*json.loads(fields))
+
+
+def _waiting(feed: Feed) -> list[tuple[int, RequestLine, str]]:
     # Locked, because `expire_halves` may run beside us: a half becomes a row here or there, never twice
-    halves = RequestHalf.objects.select_for_update().filter(feed=feed).order_by("ts", "line_id")
-    rows = halves.values_list("line_id", "line", "raw")
-    return [(line_id, RequestLine(*line), raw) for line_id, line, raw in rows.iterator()]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT line_id, line::text, raw FROM ingest_requesthalf WHERE feed_id = %s ORDER BY ts, line_id FOR UPDATE",
+            [feed.pk],
+        )
+        return [(line_id, _line(fields), raw) for line_id, fields, raw in cursor.fetchall()]
 
 
 def _ids(wholes: Iterable[Whole]) -> set[int]:
@@ -179,14 +212,14 @@ def _take(
     one: fast_lane.Parse,
     span: tuple[int, int],
     waiting: Iterable[tuple[RequestLine, str]],
-) -> tuple[Lane | None, list[Whole]]:
+) -> fast_lane.Taken:
     """Parse and pair: what is plain by the fast lane, the rest by `_read`."""
     base = file_id << 40
-    taken = fast_lane.Taken(None, [], lines, {})
+    taken = fast_lane.Taken(None, [], {}, lines, {})
     if columns is not None:
         taken = fast_lane.take(base, columns, [line for line, _ in waiting], span, one)
     _read(pairer, counts, base, taken, one, span)
-    return taken.lane, taken.failed
+    return taken
 
 
 def _read(
@@ -228,14 +261,14 @@ def _stored_already(device: Device, wholes: list[Whole], text: _Messages) -> set
     if not failed:
         return set()
     endpoints = names.endpoints(device.group_id, {names.Virtual(*whole[1][3:6]) for whole in failed})
-    times = [_at(whole.line.ts_us) for whole in failed]
+    times = [whole.line.ts_us for whole in failed]
     parameters = {
-        "ids": [whole.line_id for whole in failed],
-        "endpoints": [endpoints[names.Virtual(*whole[1][3:6])] for whole in failed],
-        "times": times,
-        "from": min(times),
-        "to": max(times),
-        "digests": [sha256(_raw(whole, text).encode("utf-8", "replace")).hexdigest() for whole in failed],
+        "ids": arrays.numbers(whole.line_id for whole in failed),
+        "endpoints": arrays.numbers(endpoints[names.Virtual(*whole[1][3:6])] for whole in failed),
+        "times": arrays.texts(map(timestamp, times)),
+        "from": _at(min(times)),
+        "to": _at(max(times)),
+        "digests": arrays.texts(sha256(_raw(one, text).encode("utf-8", "replace")).hexdigest() for one in failed),
     }
     with connection.cursor() as cursor:
         cursor.execute(load("known_failures"), parameters)
@@ -302,19 +335,22 @@ def _keep_halves(feed: Feed, device: Device, halves: list[Half], text: _Messages
     facts = [facts_of(half.line) for half in halves]
     endpoints = names.endpoints(device.group_id, {names.Virtual(*half.line[3:6]) for half in halves})
     keys = names.try_keys(feed.capture, {fact.key for fact in facts if fact.key is not None})
-    RequestHalf.objects.bulk_create(
-        RequestHalf(
-            feed=feed,
-            line_id=half.line_id,
-            ts=_at(half.line.ts_us),
-            received_at=text.received_at(half.line_id) or now,
-            endpoint_id=endpoints[names.Virtual(*half.line[3:6])],
-            try_key_id=keys[fact.key] if fact.key is not None else None,
-            line=list(half.line),
-            raw=text[half.line_id],
+    rows = []
+    for half, fact in zip(halves, facts, strict=True):
+        received = text.received_at(half.line_id) or now
+        columns = (
+            str(feed.pk),
+            str(half.line_id),
+            timestamp(half.line.ts_us),
+            received.isoformat(),
+            str(endpoints[names.Virtual(*half.line[3:6])]),
+            null if fact.key is None else str(keys[fact.key]),
+            escape(json.dumps(half.line)),
+            escape_lines(text[half.line_id]),
         )
-        for half, fact in zip(halves, facts, strict=True)
-    )
+        rows.append("\t".join(columns) + "\n")
+    with connection.cursor() as cursor, cursor.copy(f"COPY ingest_requesthalf ({HALF_COLUMNS}) FROM STDIN") as copy:
+        copy.write("".join(rows))
 
 
 def _at(us: int) -> datetime:

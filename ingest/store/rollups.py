@@ -13,6 +13,7 @@ from django.db import connection
 from airf5.sql import load
 from ingest.histogram import BOUNDS, BUCKETS
 from ingest.records import Outcome
+from ingest.store import arrays
 
 Minute = tuple[int, int, int]  # endpoint id, member id (0: none), minutes since 1970
 
@@ -107,7 +108,9 @@ def add(minutes: Minutes) -> None:
     rows = minutes.rows()
     if rows:
         with connection.cursor() as cursor:
-            cursor.execute(load("add_minutes"), dict(zip(COLUMNS, map(list, zip(*rows, strict=True)), strict=True)))
+            columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True))
+            said = {name: arrays.texts(map(str, column)) for name, column in columns.items()}
+            cursor.execute(load("add_minutes"), said)
 
 
 def roll_hours(upto: datetime, since: datetime | None = None) -> int:
