@@ -170,7 +170,7 @@ def _tried(job: Job) -> Outcome:
     try:
         return world(job)
     except Exception:
-        return Outcome(job.name, [], None, 0, error=traceback.format_exc())
+        return Outcome(job.name, [], None, 0, error=traceback.format_exc(limit=-3))
 
 
 def world(job: Job) -> Outcome:
