@@ -45,7 +45,7 @@ def _kind(code: str, name: str, cause: str, accepted: str, untold: str, componen
 _ROWS = (
     _kind("N1", "one member down, and noticed", "member_down", "member_grey reset_by_server", "unanswered", "member", "A5"),
     _kind("N2", "one member fails while its monitor passes", "member_grey", "", "undecided", "member", "A6"),
-    _kind("N3", "all members down or disabled", "no_member", "member_down", "unanswered", "f5_pool", "A5"),
+    _kind("N3", "all members down or disabled", "no_member", "member_down reset_by_server", "unanswered", "f5_pool", "A5"),
     _kind("N4", "one member slow", "slow_member", "member_grey", "unanswered", "member", "A10"),
     _kind("N5", "the BIG-IP resets by itself", "reset_by_f5", "", "unanswered", "virtual_server", "A6"),
     _kind("N6", "burst of 5xx from one member", "member_grey", "", "undecided", "member", "A5"),

@@ -66,6 +66,7 @@ class Try:
     deciding: Exchange | None = None
     calls: list[Exchange] = field(default_factory=list)
     resumes: list[tuple[float, float]] = field(default_factory=list)
+    v3: bool = True
     waited: str = ""  # the fault for whose end it waited in the queue
 
     @property
@@ -79,7 +80,7 @@ class Try:
     @property
     def header(self) -> str:
         dag, run, task, index, number = self.key
-        return f"dag={dag};run={run};task={task};map={index};try={number};ti={self.uuid}"
+        return f"dag={dag};run={run};task={task};map={index};try={number}" + (f";ti={self.uuid}" if self.v3 else "")
 
 
 def iso(at: float, sep: str = "+00:00") -> str:
@@ -147,7 +148,7 @@ class Scheduler:
             at = down.end + stream(self.world.seed, run.run_id, task.task_id, index).uniform(1, 9)
         made = uuid7(at, run.dag.dag_id, run.run_id, task.task_id, index, number)
         self.seq += 1
-        heapq.heappush(self.queue, (at, self.seq, Try(run, task, index, number, made, at)))
+        heapq.heappush(self.queue, (at, self.seq, Try(run, task, index, number, made, at, v3=self.world.v3)))
 
     def _one(self, t: Try) -> None:
         """Give it a slot, run it, and see what comes next."""

@@ -146,7 +146,8 @@ def _settle(sim: Sim, x: Exchange, way: Way) -> None:
             x.status, x.answered, x.own, x.error, x.bytes = 502, True, True, "status", 207
         return
     if way.hang or way.latency + way.client_delay > way.limit:
-        x.fault, x.error, x.end = fault, "timeout", x.at + way.limit
+        x.error, x.end = "timeout", x.at + way.limit
+        x.fault = fault if way.hang or x.slowed else ""  # what only changes the answer does not make it late
         if sim.world.makes_own_errors and way.hang:
             x.status, x.answered, x.own, x.dur = 504, True, True, SERVER_LIMIT_S
             if way.limit > SERVER_LIMIT_S:
