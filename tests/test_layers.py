@@ -24,6 +24,9 @@ PURE = (
     "ingest.completeness.intervals",
     "ingest.completeness.skew",
     "ingest.completeness.usual",
+    "ingest.incidents.alike",
+    "ingest.incidents.groups",
+    "ingest.incidents.onset",
     "ingest.parsers",
     "ingest.rules",
     "dashboards.filters",
@@ -32,7 +35,7 @@ PURE = (
     "dashboards.timeline",
 )
 # Judging and parsing the same rows gives the same answer, so nothing there may ask a clock, chance or the network.
-STEADY = ("ingest.parsers", "ingest.rules")
+STEADY = ("ingest.incidents.groups", "ingest.incidents.onset", "ingest.parsers", "ingest.rules")
 UNSTEADY = {
     "asyncio",
     "os",

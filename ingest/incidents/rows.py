@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
+from ingest.incidents.alike import REOPEN
 from ingest.incidents.groups import Group
 from ingest.models import Incident, IncidentNote
 
@@ -35,6 +36,7 @@ class Draft:
     group: Group | None = None  # None: it is the parent of others
     parts: list[Draft] = field(default_factory=list)
     parent: Draft | None = None
+    lone: bool = True  # no part of what hit a whole device
     row: Incident | None = None
 
 
@@ -57,6 +59,11 @@ class Standing:
             if homes[n] is None and pk not in taken:
                 homes[n] = self.rows[pk]
                 taken.add(pk)
+        left = [row for pk, row in self.rows.items() if pk not in taken and pk not in self.parents]
+        for n, g in enumerate(groups):
+            if homes[n] is None and not votes[n]:
+                homes[n] = next((row for row in left if _alike(row, g) and row.pk not in taken), None)
+                taken |= {row.pk for row in (homes[n],) if row is not None}
         for n, held in enumerate(votes):
             home = homes[n]
             self.merged |= {pk: home.pk for pk in held if home is not None and pk not in taken}
@@ -75,14 +82,23 @@ class Standing:
         return self.rows[min(free)[1]] if free else None
 
 
+def _alike(row: Incident, g: Group) -> bool:
+    """The same trouble at the same time, whose evidence went and came back as other rows."""
+    where = (row.cause, row.device_group_id or 0, row.f5_pool_id, frozenset(row.members))
+    at = g.first.start
+    near = row.start - REOPEN <= at and (row.end is None or at <= row.end + REOPEN)
+    return near and where == (g.cause, g.first.group, g.first.f5_pool_id, g.members)
+
+
 def write(scope: str, drafts: Sequence[Draft], standing: Standing, now: datetime) -> int:
     """Rows as the drafts say; returns how many stand."""
     every = sorted(drafts, key=lambda d: d.group is not None)  # parents first: their parts refer to them
     _save(scope, [d for d in every if d.group is None], now)
     _save(scope, [d for d in every if d.group is not None], now)
     _assign(drafts)
-    for pk, into in standing.merged.items():
-        Incident.objects.filter(pk=pk).update(merged_into=into, tries=0, messages=0, parent=None)
+    gone = [Incident(pk=pk, merged_into_id=into) for pk, into in standing.merged.items()]
+    if gone:
+        Incident.objects.bulk_update(gone, ["merged_into", "tries", "messages", "parent"])
     kept = {d.row.pk for d in drafts if d.row is not None}
     _forget([row for pk, row in standing.rows.items() if pk not in kept and pk not in standing.merged], now)
     return len(kept)

@@ -27,10 +27,14 @@ from ingest.models.verdicts import BLAMES
 from ingest.rules.causes import CAUSES
 
 Values = dict[str, Any]
+OF_DEVICE = tuple(cause for cause in DEVICE_CAUSES if cause != "config_change")  # a change is one of an object
 
 HORIZON = timedelta(hours=24)  # older incidents are settled, unless a verdict of theirs changes
 SETTLED = 2 * REOPEN  # of one that is over for so long, only changed verdicts make it be dated and measured again …
 DATED_EVERY = timedelta(hours=1)  # … and once an hour all are: a row that came late can have moved an edge
+KEPT = timedelta(
+    days=7
+)  # gaps further back are no longer asked about: an incident that old was seen well since, or is open
 LOCK = 0x41495247
 
 
@@ -55,9 +59,14 @@ def update(scope: str, now: datetime, *, whole: bool = True) -> int:
         standing, asked = _standing(scope, None if scope else now - HORIZON)
         said, hits = items.of_verdicts(asked)
         groups = [g for g in group([*said, *items.of_monitors(asked)]) if g.opens(known.to)]
-        drafts = [Draft(None, home, g) for g, home in zip(groups, standing.homes(groups), strict=True)]
+        chains = parents(groups)
+        several = {n for chain in chains for n in chain}
+        homes = standing.homes(groups)
+        drafts = [
+            Draft(None, home, g, lone=n not in several) for n, (g, home) in enumerate(zip(groups, homes, strict=True))
+        ]
         _fill([d for d in drafts if whole or not _settled(d, known.to)], hits, known)
-        drafts += _parents(drafts, standing)
+        drafts += _parents(chains, drafts, standing)
         failpoint("incidents.saved")
         return write(scope, drafts, standing, now)
 
@@ -69,16 +78,21 @@ class Known(NamedTuple):
     to: datetime
     closed: bool
 
+    gaps: Sequence[tuple[datetime, datetime | None]]  # of the feeds that bring requests
+
     def missing(self, start: datetime, end: datetime) -> bool:
         """Whether some request can be missing in this time."""
-        gaps = Gap.objects.filter(feed__in=request_feeds(self.scope), start__lt=end)
-        return gaps.filter(Q(end=None) | Q(end__gt=start)).exists()
+        return any(lo < end and (hi is None or hi > start) for lo, hi in self.gaps)
 
 
 def _known(scope: str, now: datetime) -> Known:
     closed = bool(scope) and not Feed.objects.filter(capture=scope).exclude(state=Feed.State.CLOSED).exists()
-    marks = request_feeds(scope).values_list("complete_to", flat=True)
-    return Known(scope, min([m or datetime.min.replace(tzinfo=now.tzinfo) for m in marks], default=now), closed)
+    feeds = dict(request_feeds(scope).values_list("pk", "complete_to"))
+    marks = [m or datetime.min.replace(tzinfo=now.tzinfo) for m in feeds.values()]
+    gaps = Gap.objects.filter(feed__in=list(feeds)).order_by("start", "pk")
+    if not scope:
+        gaps = gaps.filter(Q(end=None) | Q(end__gte=now - KEPT))
+    return Known(scope, min(marks, default=now), closed, list(gaps.values_list("start", "end")))
 
 
 def _standing(scope: str, since: datetime | None) -> tuple[Standing, items.Scope]:
@@ -104,6 +118,8 @@ def _standing(scope: str, since: datetime | None) -> tuple[Standing, items.Scope
 def _settled(d: Draft, known_to: datetime) -> bool:
     """It is over for long, and rests on what it rested on."""
     row, g = d.home, d.group
+    if row is not None and (row.component_kind == "device") != (d.lone and row.cause in OF_DEVICE):
+        return False
     if row is None or g is None or row.end is None or known_to - row.end < SETTLED:
         return False
     same = row.cause == g.cause and row.tries == len(g.verdicts) and all(i.incident_id == row.pk for i in g.verdicts)
@@ -131,7 +147,7 @@ def _fill(drafts: Sequence[Draft], hits: Mapping[int, items.Hit], known: Known) 
     names = dict(DeviceGroup.objects.values_list("pk", "name"))
     found = zip(drafts, groups, extents, over, ends, reach.reached(places, hits, known.scope), strict=True)
     for d, g, x, is_over, end, reached in found:
-        d.values = _said(g, names) | _times(g, x, is_over) | {"onset": end.onset, "ending": end.ending}
+        d.values = _said(g, names, d.lone) | _times(g, x, is_over) | {"onset": end.onset, "ending": end.ending}
         if "before" in end.onset:
             end.onset["since"] = [reached.failed_requests, reached.failed_requests + x.well]
         d.values |= {"reach": asdict(reached), "messages": reached.airflow_messages + reached.f5_messages}
@@ -149,12 +165,12 @@ def _over(g: Group, x: extent.Extent, known: Known) -> bool:
     return known.to >= x.last + extent.IDLE and not known.missing(x.last, x.last + extent.IDLE)
 
 
-def _said(g: Group, names: Mapping[int, str]) -> Values:
-    """Who fails, and how."""
+def _said(g: Group, names: Mapping[int, str], lone: bool) -> Values:
+    """Who fails, and how. What hit the device is named by it where no parent is."""
     cause, members, first = g.cause, sorted(g.members), g.first
     endpoint = next((i.endpoint_id for i in g.items if i.endpoint_id), None)
     pool = next((i.f5_pool_id for i in g.items if i.f5_pool_id), None)
-    if cause in DEVICE_CAUSES and cause != "config_change" and first.group:
+    if lone and cause in OF_DEVICE and first.group:
         kind, component = "device", names.get(first.group, "")
     elif (cause in MEMBER_CAUSES or cause == "monitor_flap") and len(members) == 1:
         kind, component = "member", members[0]
@@ -184,10 +200,10 @@ def _times(g: Group, x: extent.Extent, is_over: bool) -> Values:
 # What hit a whole device
 
 
-def _parents(drafts: Sequence[Draft], standing: Standing) -> list[Draft]:
+def _parents(chains: Sequence[Sequence[int]], drafts: Sequence[Draft], standing: Standing) -> list[Draft]:
     """The parents of these, which name the device; they follow from their parts, and so are never settled."""
     found, taken = [], set[int]()
-    for places in parents([d.group for d in drafts if d.group is not None]):
+    for places in chains:
         parts = [drafts[n] for n in places]
         home = standing.home_of_parent(parts, taken)
         taken |= {home.pk} if home is not None else set()
@@ -206,7 +222,7 @@ def _as_written(row: Incident | None) -> Values:
 def _whole(parts: Sequence[Values]) -> Values:
     """What the parts say together."""
     first, last = min(parts, key=_started), max(parts, key=_lasted)
-    device = next((p["component"] for p in parts if p["component_kind"] == "device"), "") or _group_name(first)
+    device = _group_name(first)
     reaches = [p["reach"] for p in parts]
     together: Values = {name: _added([r.get(name) for r in reaches]) for name in asdict(reach.Reach())}
     return {
@@ -231,7 +247,8 @@ def _lasted(values: Values) -> tuple[datetime, str]:
 
 
 def _group_name(values: Values) -> str:
-    return DeviceGroup.objects.values_list("name", flat=True).get(pk=values["device_group_id"])
+    found: str = DeviceGroup.objects.values_list("name", flat=True).get(pk=values["device_group_id"])
+    return found
 
 
 def _added(told: Sequence[Any]) -> Any:

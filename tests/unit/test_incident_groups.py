@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ingest.incidents.groups import Item, group, sequence
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ingest.incidents.alike import ALIKE, JOINS, RANK
+from ingest.incidents.groups import FLAPS, LEAST_OUT, Group, Item, group, parents, sequence
+from ingest.rules.causes import CAUSES
 
 T0 = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
 A, B = frozenset({"orders1"}), frozenset({"orders2"})
@@ -84,3 +91,141 @@ def test_the_order_of_arrival_does_not_matter() -> None:
     for seed in range(5):
         random.Random(seed).shuffle(items)
         assert [sorted(i.verdict_id or 0 for i in g.items) for g in sequence(group(items))] == expected
+
+
+def test_every_cause_of_the_tables_is_one_of_the_rules_and_all_that_blame_have_a_rank() -> None:
+    named = {cause for pair in ALIKE for cause in pair} | set(JOINS) | set(RANK)
+    assert named <= set(CAUSES)
+    assert {c.code for c in CAUSES.values() if c.culprit in ("route", "service")} <= set(RANK)
+
+
+def test_two_named_troubles_are_not_tied_together_by_what_nobody_answered_between_them() -> None:
+    items = [an_item(0), an_item(10, "unanswered", members=frozenset()), an_item(22, "unanswered", members=frozenset())]
+    items += [an_item(30, members=B), an_item(45, members=B)]
+    found = sequence(group(items))
+    assert [[i.verdict_id for i in g.items] for g in found] == [[0, 100], [220, 300, 450]]
+
+
+def test_an_outage_that_a_monitor_tells_of_explains_what_was_unanswered_at_its_beginning_alone() -> None:
+    out = an_item(60, "member_down", 3600, B, verdict_id=None, event_id=7)
+    dying = an_item(50, "unanswered", members=frozenset())
+    later = an_item(1800, "unanswered", members=frozenset())
+    assert [len(g.items) for g in sequence(group([out, dying, later]))] == [2, 1]
+
+
+def test_service_troubles_of_other_kinds_on_one_pool_stay_apart() -> None:
+    refused = an_item(0, "service_refused", members=frozenset(), culprit="service")
+    failing = an_item(30, "service_failing", members=frozenset(), culprit="service")
+    slow = an_item(40, "service_slow", members=frozenset(), culprit="service")
+    assert [sorted({i.cause for i in g.items}) for g in sequence(group([refused, failing, slow]))] == [
+        ["service_refused"], ["service_failing", "service_slow"],
+    ]  # fmt: skip
+
+
+def monitored(start: float, end: float | None, **more: Any) -> Item:
+    item = an_item(start, "member_down", end, verdict_id=None, event_id=int(start) + 1, **more)
+    return item if end is not None else dataclasses.replace(item, end=None)
+
+
+def opens(*items: Item, known: float = 7200) -> bool:
+    (found,) = group(items)
+    return found.opens(T0 + timedelta(seconds=known))
+
+
+def test_a_blip_of_a_monitor_opens_nothing_and_an_outage_does() -> None:
+    least = LEAST_OUT.total_seconds()
+    assert not opens(monitored(0, least - 1))
+    assert opens(monitored(0, least))
+    assert not opens(monitored(0, None), known=least - 1)
+    assert opens(monitored(0, None), known=least)
+
+
+def test_a_member_that_flaps_opens_one_incident_of_its_own_cause() -> None:
+    blips = [monitored(n * 60, n * 60 + 5) for n in range(FLAPS)]
+    assert not opens(*blips[:-1])
+    assert opens(*blips)
+    assert causes(*blips) == ["monitor_flap"]
+
+
+def test_a_final_verdict_opens_at_once_and_a_provisional_one_waits_for_a_second() -> None:
+    assert opens(an_item(0))
+    assert not opens(an_item(0, final=False))
+    assert opens(an_item(0, final=False), an_item(5, final=False))
+    assert opens(an_item(0, final=False), an_item(5))
+
+
+def test_a_pool_without_members_is_over_when_it_has_members_though_one_is_still_out() -> None:
+    out = [monitored(0, None), monitored(5, 60, members=B)]
+    empty = an_item(5, "no_member", 60, frozenset(), verdict_id=None, event_id=99)
+    (found,) = group([*out, empty])
+    assert (found.cause, found.end) == ("no_member", T0 + timedelta(seconds=60))
+
+
+def test_a_member_that_was_out_for_long_does_not_date_the_pools_outage() -> None:
+    items = [monitored(-7200, None), monitored(0, 60, members=B)]
+    items.append(an_item(1, "no_member", 60, frozenset(), verdict_id=None, event_id=99))
+    (found,) = group(items)
+    assert found.start == T0
+
+
+def failed_over(start: float, place: str, **more: Any) -> Item:
+    return an_item(start, "failover", members=frozenset(), place=place, **more)
+
+
+def parts(*items: Item) -> list[list[str]]:
+    found = group(items)
+    return [[found[n].first.place for n in chain] for chain in parents(found)]
+
+
+def test_a_failover_that_hits_several_pools_has_one_parent() -> None:
+    assert parts(failed_over(0, "a"), failed_over(9, "b"), failed_over(50, "c")) == [["a", "b", "c"]]
+    assert len(group([failed_over(0, "a"), failed_over(9, "b")])) == 2, "its parts stay rows of their own"
+
+
+def test_what_is_no_device_s_trouble_has_no_parent() -> None:
+    assert parts(failed_over(0, "a")) == [], "one pool"
+    assert parts(an_item(0, place="a"), an_item(0, place="b")) == [], "members of two pools"
+    assert parts(failed_over(0, "a"), failed_over(0, "b", group=2)) == [], "two devices"
+    assert parts(failed_over(0, "a"), failed_over(300, "b")) == [], "another time"
+
+
+def test_changes_have_one_parent_only_if_they_are_the_very_same_change() -> None:
+    def changed(place: str, line: int) -> Item:
+        return an_item(0, "config_change", members=frozenset(), place=place, line_id=line)
+
+    assert parts(changed("a", 1), changed("b", 1)) == [["a", "b"]]
+    assert parts(changed("a", 1), changed("b", 2)) == []
+
+
+def test_a_storm_of_ten_thousand_is_grouped_in_a_moment() -> None:
+    items = [an_item(n * 0.2, members=A if n % 3 else B, place=f"pool{n % 7}") for n in range(10_000)]
+    began = time.perf_counter()
+    assert len(group(items)) == 7
+    assert time.perf_counter() - began < 2
+
+
+def same(groups: list[Group]) -> list[list[tuple[Any, ...]]]:
+    return [[(i.verdict_id, i.event_id, i.start) for i in g.items] for g in groups]
+
+
+CAUSE = st.sampled_from(["member_grey", "slow_member", "unanswered", "no_member", "member_down", "service_failing"])
+
+
+@st.composite
+def one_item(draw: st.DrawFn) -> Item:
+    start = draw(st.integers(0, 1500))
+    cause = draw(CAUSE)
+    members = draw(st.sampled_from([A, B])) if cause in ("member_grey", "slow_member", "member_down") else frozenset()
+    by_monitor = cause in ("no_member", "member_down") and draw(st.booleans())
+    known = {"verdict_id": None, "event_id": start + 1} if by_monitor else {}
+    place = draw(st.sampled_from(["pool_orders", "pool_reports"]))
+    return an_item(start, cause, start + draw(st.integers(0, 90)), members, place=place, **known)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(one_item(), max_size=15), st.randoms(use_true_random=False))
+def test_any_order_gives_the_same_groups_and_every_item_is_in_one(items: list[Item], rng: random.Random) -> None:
+    expected = same(group(items))
+    rng.shuffle(items)
+    assert same(group(items)) == expected
+    assert sum(map(len, expected)) == len(items)
