@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from ingest.parsers.airflow_v1 import with_true_try
-from ingest.sources.airflow_pull import MOST_IDS, SETTLE, Item, Page, is_due, remark, since, unseen
+from ingest.sources.airflow_pull import MOST_IDS, SETTLE, Item, Page, is_due, moment, remark, since, unseen
 from ingest.sources.http import SourceRefused
 from ingest.sources.postgres import Database, batches, look
 
@@ -59,16 +59,17 @@ JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdroppe
 WHERE has_column_privilege(c.oid, a.attnum, 'SELECT')"""
 CLOCK = "SELECT clock_timestamp(), pg_is_in_recovery(), pg_last_xact_replay_timestamp()"
 TASK_INSTANCES = """
-SELECT {columns}{rendered}, {changed} AS changed FROM task_instance t{join}
-WHERE {changed} >= %(since)s ORDER BY {changed}"""
+SELECT {columns}{rendered}{place} FROM task_instance t{join}
+WHERE {after} ORDER BY {order}"""
 RENDERED = """
 LEFT JOIN rendered_task_instance_fields r USING (dag_id, run_id, task_id, map_index)"""
 # By the task instance that changed: a history row keeps the times of its try, which may be of yesterday when a person
 # clears it, and its own updated_at is a copy.
 HISTORY = """
-SELECT {columns}, t.updated_at AS changed FROM task_instance t
+SELECT {columns}{place} FROM task_instance t
 JOIN task_instance_history h USING (dag_id, run_id, task_id, map_index)
-WHERE t.updated_at >= %(since)s ORDER BY t.updated_at"""
+WHERE {after} ORDER BY {order}"""
+CHANGES = "SELECT {columns}{place} FROM {table} t WHERE {after} ORDER BY {order}"
 SIMPLE = "SELECT {columns} FROM {table} t WHERE {column} >= %(since)s ORDER BY {column}"
 POOLS = """
 SELECT p.pool AS name, p.slots, coalesce(sum(t.used), 0)::int AS occupied_slots,
@@ -100,6 +101,13 @@ class _Look:
     def advance(self, name: str, value: Any) -> Item:
         self.cursor = {**self.cursor, name: value}
         return dict(self.cursor)
+
+    def walk(self, name: str) -> tuple[datetime, list[Any], datetime]:
+        """From when to ask, after which row of that moment where the last look was cut off, and when the walk began."""
+        cut = self.cursor.get(f"{name}_walk")
+        if isinstance(cut, dict) and (changed := moment(cut.get("since"))) and (began := moment(cut.get("began"))):
+            return changed, list(cut.get("key") or ()), began
+        return self.since(name), [], self.began
 
     def rows(self, name: str, query: sql.Composed, **values: Any) -> Iterator[list[Item]]:
         return batches(self.connection, f"airf5_{name}", query, values, BATCH)
@@ -166,25 +174,19 @@ def _event_logs(one: _Look) -> Iterator[Page]:
         yield _no_rights("log")
         return
     known: dict[int, None] = dict.fromkeys(one.cursor.get("event_log_ids") or ())
-    query = sql.SQL(SIMPLE).format(
-        columns=_named(EVENT, one.have["log"]), table=sql.Identifier("log"), column=sql.SQL("dttm")
-    )
-    for items in one.rows("log", query, since=one.since("event_logs")):
-        fresh = unseen(items, known)
-        one.advance("event_log_ids", list(known)[-MOST_IDS:])
-        yield Page("event_logs", fresh, one.advance("event_logs", items[-1]["when"].isoformat()))
-    yield Page("event_logs", [], one.advance("event_logs", one.began.isoformat()))
+    parts = {"columns": _named(EVENT, one.have["log"]), "table": sql.Identifier("log")}
+    for page in _changes(one, "event_logs", "event_logs", CHANGES, "t.dttm", ("t.id",), parts):
+        fresh = unseen(page.items, known)
+        yield Page("event_logs", fresh, one.advance("event_log_ids", list(known)[-MOST_IDS:]))
 
 
 def _dag_runs(one: _Look) -> Iterator[Page]:
     if not _readable(one, "dag_run", ("dag_id", "run_id", "updated_at")):
         yield _no_rights("dag_run")
         return
-    columns = sql.SQL("{}, t.updated_at AS changed").format(_named(RUN, one.have["dag_run"]))
-    query = sql.SQL(SIMPLE).format(columns=columns, table=sql.Identifier("dag_run"), column=sql.SQL("updated_at"))
-    for page in _changes(one, "dag_runs", "dag_runs", query):
+    parts = {"columns": _named(RUN, one.have["dag_run"]), "table": sql.Identifier("dag_run")}
+    for page in _changes(one, "dag_runs", "dag_runs", CHANGES, "t.updated_at", ("t.dag_id", "t.run_id"), parts):
         yield Page(page.kind, [_run(run) for run in page.items], page.cursor)
-    yield Page("dag_runs", [], one.advance("dag_runs", one.began.isoformat()))
 
 
 def _history(one: _Look) -> Iterator[Page]:
@@ -197,8 +199,8 @@ def _history(one: _Look) -> Iterator[Page]:
     columns = _named(TRY, have, "h")
     if "task_instance_id" in have:
         columns += sql.SQL(", h.task_instance_id::text")
-    yield from _changes(one, "tries", "histories", sql.SQL(HISTORY).format(columns=columns))
-    yield Page("tries", [], one.advance("histories", one.began.isoformat()))
+    keys = (*(f"t.{name}" for name in KEY.values()), "h.try_number")
+    yield from _changes(one, "tries", "histories", HISTORY, "t.updated_at", keys, {"columns": columns})
 
 
 def _task_instances(one: _Look) -> Iterator[Page]:
@@ -209,23 +211,48 @@ def _task_instances(one: _Look) -> Iterator[Page]:
     if not rendered:
         yield _no_rights("rendered_task_instance_fields")
     columns = _named(TRY, have) + (sql.SQL(", t.id::text AS id") if one.api == "v2" else sql.SQL(""))
-    query = sql.SQL(TASK_INSTANCES).format(
-        columns=columns,
-        rendered=sql.SQL(", r.rendered_fields" if rendered else ""),
-        join=sql.SQL(RENDERED if rendered else ""),
-        changed=sql.SQL("greatest(t.updated_at, t.start_date, t.end_date)" if old else "t.updated_at"),
-    )
-    for page in _changes(one, "task_instances", "task_instances", query):
+    parts = {
+        "columns": columns,
+        "rendered": sql.SQL(", r.rendered_fields" if rendered else ""),
+        "join": sql.SQL(RENDERED if rendered else ""),
+    }
+    changed = "greatest(t.updated_at, t.start_date, t.end_date)" if old else "t.updated_at"
+    keys, began = tuple(f"t.{name}" for name in KEY.values()), one.walk("task_instances")[2]
+    for page in _changes(one, "task_instances", "task_instances", TASK_INSTANCES, changed, keys, parts):
         yield Page(page.kind, [with_true_try(item) for item in page.items], page.cursor) if old else page
-    cursor = one.advance("task_instances", one.began.isoformat())
-    yield Page("task_instances", [], cursor, complete_to=one.began - SETTLE)
+    yield Page("task_instances", [], dict(one.cursor), complete_to=began - SETTLE)
 
 
-def _changes(one: _Look, kind: str, watermark: str, query: sql.Composed) -> Iterator[Page]:
-    """Rows by the time of their change, each batch with how far that is: a look that is cut off goes on there."""
-    for items in one.rows(kind, query, since=one.since(watermark)):
-        reached = min(items[-1]["changed"], one.began)
-        yield Page(kind, [_without(item, "changed") for item in items], one.advance(watermark, reached.isoformat()))
+def _changes(
+    one: _Look, kind: str, name: str, query: str, changed: str, keys: Sequence[str], parts: Mapping[str, sql.Composable]
+) -> Iterator[Page]:
+    """Rows by the time of their change and their key, each batch with how far that is; the last page moves the watermark.
+
+    A look that is cut off goes on behind the very row it came to, however many rows have one time (one UPDATE gives
+    thousands the same), and without an overlap: with one it would read the same rows for ever where a turn holds fewer.
+    The overlap is before the moment at which the whole walk was begun, and is read by the walk after this one.
+    """
+    since, key, began = one.walk(name)
+    place = [sql.SQL(changed), *map(sql.SQL, keys)]
+    order = sql.SQL(", ").join(place)
+    after = sql.SQL("{} >= %(since)s").format(place[0])
+    values: dict[str, Any] = {"since": since}
+    if len(key) == len(keys):
+        marks = sql.SQL(", ").join(sql.Placeholder(f"key_{n}") for n in range(len(key)))
+        after += sql.SQL(" AND ({}) > (%(since)s, {})").format(order, marks)
+        values |= {f"key_{n}": value for n, value in enumerate(key)}
+    names = ["changed", *(f"key_{n}" for n in range(len(keys)))]
+    shown = sql.SQL("").join(
+        sql.SQL(", {} AS {}").format(what, sql.Identifier(word)) for what, word in zip(place, names, strict=True)
+    )
+    whole = sql.SQL(query).format(place=shown, after=after, order=order, **parts)
+    for items in one.rows(name, whole, **values):
+        changed_at, *last = (items[-1][word] for word in names)
+        cut = {"since": changed_at.isoformat(), "key": last, "began": began.isoformat()}
+        rest = [{word: value for word, value in item.items() if word not in names} for item in items]
+        yield Page(kind, rest, one.advance(f"{name}_walk", cut))
+    one.cursor = {word: value for word, value in one.cursor.items() if word != f"{name}_walk"}
+    yield Page(kind, [], one.advance(name, began.isoformat()))
 
 
 def _moment_of(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[datetime, timedelta]:
@@ -290,7 +317,3 @@ def _readable(one: _Look, table: str, columns: Sequence[str]) -> bool:
 
 def _no_rights(table: str) -> Page:
     return remark(table, f"The user may not read the table {table}, or it is not there: grant SELECT on it.", 403)
-
-
-def _without(item: Item, name: str) -> Item:
-    return {key: value for key, value in item.items() if key != name}
