@@ -139,7 +139,7 @@ class Oracle:
     def _sent(self, t: Try, x: Exchange, row: Row, fault: Fault | None, slow: bool) -> Told:
         kind = KINDS[fault.kind] if fault else None
         unanswered = row.response is None
-        late = x.error == "timeout" and row.response is not None and x.dur <= x.end - x.at
+        late = x.error in ("timeout", "reset") and row.response is not None and not x.own and x.dur <= x.end - x.at + 0.001
         if late:  # the device answered in time: the loss is behind it
             return Told("undecided", ("unanswered", "no_data"), False)
         if fault is None or kind is None:

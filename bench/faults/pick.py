@@ -113,6 +113,7 @@ def _by_f5(to: Target, f: Fault) -> bool:
 
 def _resets(to: Target, f: Fault) -> bool:
     f.variant, f.share = to.rng.choice(("reset", "reset", "client")), to.rng.choice((1.0, 0.6))
+    f.cause = "unanswered" if f.variant == "client" else ""
     return _on_member(to, f)
 
 

@@ -142,7 +142,9 @@ def _settle(sim: Sim, x: Exchange, way: Way) -> None:
     if way.reset_after is not None and way.reset_after < way.limit:
         x.error, x.end, x.fault = "reset", x.at + way.reset_after, fault
         x.dur = way.reset_after
-        if sim.world.makes_own_errors:
+        if sim.world.makes_own_errors and x.kind == "rst_client":
+            x.status, x.answered = way.status, True  # such a balancer does not log that the client is gone
+        elif sim.world.makes_own_errors:
             x.status, x.answered, x.own, x.error, x.bytes = 502, True, True, "status", 207
         return
     if way.hang or way.latency + way.client_delay > way.limit:
