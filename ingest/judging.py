@@ -26,7 +26,7 @@ from ingest.rules.split import Usual, where_it_went
 BATCH = 500
 SLOW_FACTOR, SLOW_EXTRA_S, SLOW_SAMPLES = 2.0, 10.0, 5  # DESIGN section 4
 SETTLED = timedelta(seconds=5)  # lines of one device reach us out of order by less
-MONITOR_WAIT = timedelta(seconds=22)  # a monitor may say why as late as this
+MONITOR_WAIT = timedelta(seconds=38)  # a monitor may say why as late as this
 ENDED = ("success", "failed")
 LOCK = 0x41495246  # advisory lock space of judging
 VERSION = RawSQL("ingest_try.xmin::text::bigint", ())  # any change of the row gives it another one

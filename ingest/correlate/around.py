@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from ingest.rules.facts import Request
+from ingest.rules.facts import Minute, Request
 
 from . import load
 
@@ -22,6 +22,7 @@ WIDE = timedelta(seconds=300)
 SLOT = timedelta(seconds=10)
 MINUTE = timedelta(minutes=1)
 USUAL = timedelta(hours=1)
+COUNTED = timedelta(minutes=30)
 NOT_YET = timedelta(seconds=60)  # what is usual ends so long before the place
 FEW = 50  # with fewer requests near it, a place looks wider
 MOST_NEAR = 5000  # requests that one place looks at, about: it looks less far where an endpoint is busier
@@ -75,8 +76,17 @@ class Crowd:
     def __init__(self, places: Iterable[Place]) -> None:
         windows = merged((endpoint, at - USUAL, at + WIDE) for endpoint, at in places)
         self._minutes: dict[int, dict[datetime, int]] = defaultdict(dict)
-        for endpoint, us, number in load.windowed("crowd", windows):
+        self._failed: dict[int, dict[datetime, int]] = defaultdict(dict)
+        for endpoint, us, number, failed in load.windowed("crowd", windows):
             self._minutes[endpoint][load.moment(us)] = int(number)
+            self._failed[endpoint][load.moment(us)] = int(failed)
+
+    def counts(self, place: Place) -> tuple[Minute, ...]:
+        """The whole minutes around a place, in order of time."""
+        endpoint, at = place
+        found, failed = self._minutes.get(endpoint, {}), self._failed.get(endpoint, {})
+        starts = sorted(start for start in found if at - COUNTED <= start <= at + WIDE)
+        return tuple(Minute(start, found[start], failed[start]) for start in starts)
 
     def about(self, endpoint: int, lo: datetime, hi: datetime) -> float:
         """About so many requests, taking those of a minute as evenly spread."""

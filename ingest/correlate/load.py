@@ -201,13 +201,14 @@ def actions(
     events: dict[tuple[str, str], list[Change]] = defaultdict(list)
     for action in UserAction.objects.filter(wanted).order_by("at", "id")[: MOST_CHANGES + MOST_EVENTS]:
         if action.layer == "f5":
-            changes.append(_change(action))
+            changes.append(change(action))
         else:
-            events[(action.dag_id, str(action.detail.get("task_id") or ""))].append(_change(action))
+            events[(action.dag_id, str(action.detail.get("task_id") or ""))].append(change(action))
     return changes, events
 
 
-def _change(action: Any) -> Change:
+def change(action: Any) -> Change:
+    """A user action as the rules see it."""
     return Change(
         action.at,
         action.actor,

@@ -40,6 +40,7 @@ class Surroundings(NamedTuple):
     health: dict[int, list[Health]]
     changes: Sequence[Change]
     cuts: dict[int, list[float]]
+    crowd: around.Crowd
 
 
 def routes_of(world: World, places: Sequence[Sequence[Place]], changes: Sequence[Change]) -> list[Routes]:
@@ -66,7 +67,7 @@ def _surroundings(world: World, wanted: Sequence[Place], changes: Sequence[Chang
     lo, hi = min(place.at for place in wanted), max(place.at for place in wanted)
     health = load.health({e.group_id for e in world.endpoints.values()}, lo - HISTORY, hi + around.NEAR)
     cuts = _cuts({place.endpoint_id for place in wanted}, lo - around.USUAL, hi + around.USUAL)
-    return Surroundings(near, usual, health, changes, cuts)
+    return Surroundings(near, usual, health, changes, cuts, crowd)
 
 
 def _route(world: World, place: Place, seen: Surroundings) -> Route:
@@ -78,8 +79,9 @@ def _route(world: World, place: Place, seen: Surroundings) -> Route:
         world.members_at(endpoint.f5_pool_id, place.at), addresses(endpoint),
         seen.near.get(place.slot, ()), seen.usual.get((place.endpoint_id, place.path, place.slot[1]), ()),
         tuple(e for e in seen.health.get(endpoint.group_id, ()) if not e.f5_pool or e.f5_pool == pool or e.kind == "device"),
-        tuple(c for c in seen.changes if _about(c, endpoint)), tuple(seen.cuts.get(endpoint.pk, ())),
+        tuple(c for c in seen.changes if is_about(c, endpoint)), tuple(seen.cuts.get(endpoint.pk, ())),
         world.choosers.get(endpoint.pk, ()), world.contracts.get(endpoint.pk, ()),
+        seen.crowd.counts(place.slot), tuple(sorted(endpoint.rules)),
     )  # fmt: skip
 
 
@@ -92,9 +94,10 @@ def addresses(endpoint: Endpoint) -> frozenset[str]:
     return frozenset(out)
 
 
-def _about(change: Change, endpoint: Endpoint) -> bool:
-    """The change's text names the virtual server or its pool."""
-    names = [endpoint.name] + ([endpoint.f5_pool.name] if endpoint.f5_pool else [])
+def is_about(change: Change, endpoint: Endpoint) -> bool:
+    """The change's text names the virtual server, its pool, or an iRule or policy of it."""
+    names = [endpoint.name, *endpoint.rules, *endpoint.policies]
+    names += [endpoint.f5_pool.name] if endpoint.f5_pool else []
     return any(name in change.text or name.rsplit("/", 1)[-1] in change.text for name in names)
 
 

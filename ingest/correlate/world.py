@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import F, OuterRef, Q
+from django.db.models import F, OuterRef, Q, QuerySet
+from django.db.models.functions import JSONObject
 
 from ingest.completeness.clocks import Clocks
-from ingest.models import Airflow, Device, Endpoint, F5Pool, Feed, Gap, RoutingPolicy, SpoolFile
+from ingest.models import Airflow, Device, Endpoint, F5Pool, Feed, Gap, RouteContract, RoutingPolicy, SpoolFile
+from ingest.rules.contracts import Contract
 from ingest.rules.facts import Chooser
 
 
@@ -30,6 +33,7 @@ class World:
     members: dict[tuple[int, str], int]  # (pool id, name) -> id
     members_of: dict[int, list[tuple[str, datetime | None]]]  # pool id -> its members in order, until when they were
     choosers: dict[int, tuple[Chooser, ...]]  # by virtual server: what its policies and iRules choose
+    contracts: dict[int, tuple[Contract, ...]]  # by virtual server: to which pools its paths go, as far as switched on
     gaps: tuple[Gap, ...]  # what the feeds of this scope lack in the batch's time or still, in order of their start
 
     @property
@@ -83,13 +87,38 @@ def of(airflow: Airflow, lo: datetime | None = None) -> World:
     return World(
         scope, here, tuple(f for f in mine if f.enabled), {pk: name for pk, (name, _) in files_of.items()},
         {pk: path for pk, (_, path) in files_of.items()}, endpoints, devices, *_pools(groups),
-        _choosers(endpoints.values()), _gaps(here, lo),
+        choosers_of(endpoints.values()), {pk: contracts_of(e.told_contracts) for pk, e in endpoints.items()},
+        _gaps(here, lo),
     )  # fmt: skip
 
 
 def _gaps(feeds: Sequence[Feed], lo: datetime | None) -> tuple[Gap, ...]:
     wanted = Q(end=None) if lo is None else Q(end=None) | Q(end__gt=lo)
     return tuple(Gap.objects.filter(wanted, feed__in=feeds).order_by("start", "id"))
+
+
+def in_force(endpoint: Any) -> QuerySet[RouteContract, Any]:
+    """The contracts of a virtual server that count, each as what `contracts_of` reads."""
+    found = RouteContract.objects.filter(endpoint=endpoint, state="on", ready_at__isnull=False).order_by("pk")
+    names = ("id", "source", "host", "prefix", "agent", "count", "ready_at", "pools", "by")
+    return found.annotate(told=JSONObject(**{name: name for name in names})).values("told")
+
+
+def contracts_of(told: Iterable[Mapping[str, Any]]) -> tuple[Contract, ...]:
+    """Contracts as the rules see them."""
+    return tuple(
+        Contract(
+            one["id"], one["source"], one["host"], one["prefix"], one["agent"], one["count"],
+            datetime.fromisoformat(one["ready_at"]),
+            tuple(
+                (name, datetime.fromisoformat(about["since"]))
+                for name, about in sorted(one["pools"].items())
+                if about.get("since")
+            ),
+            one["by"],
+        )
+        for one in told
+    )  # fmt: skip
 
 
 def _endpoints(groups: set[int]) -> tuple[dict[int, Endpoint], dict[int, list[tuple[str, bool]]]]:
@@ -101,13 +130,14 @@ def _endpoints(groups: set[int]) -> tuple[dict[int, Endpoint], dict[int, list[tu
         .annotate(
             device_names=ArraySubquery(devices.values("name")),
             own_errors=ArraySubquery(devices.values("makes_own_errors")),
+            told_contracts=ArraySubquery(in_force(OuterRef("pk"))),
         )
     )
     by_group = {e.group_id: list(zip(e.device_names, e.own_errors, strict=True)) for e in found}
     return {e.pk: e for e in found}, by_group
 
 
-def _choosers(endpoints: Collection[Endpoint]) -> dict[int, tuple[Chooser, ...]]:
+def choosers_of(endpoints: Collection[Endpoint]) -> dict[int, tuple[Chooser, ...]]:
     """By virtual server, the places in its policies and iRules that choose a pool, as iControl told of them last."""
     names = {name for e in endpoints for name in (*e.policies, *e.rules)}
     if not names:

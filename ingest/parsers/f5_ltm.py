@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest.parsers import f5_header, f5_ltm_device, f5_ltm_traffic
+from ingest.parsers import f5_asm, f5_header, f5_ltm_device, f5_ltm_traffic
 from ingest.parsers.f5_header import Header, clean, unwrap
 from ingest.records import HealthEvent, Other, Reject
 
@@ -109,6 +109,8 @@ def is_f5(header: Header) -> bool:
     if text.startswith(("Pool /", "Node /", "Pool member ", "Rule /", "SNMP_TRAP: ", "Virtual Address ", "Monitor /")):
         return any(word in text for word in (" status ", ">: ", "has become", "state change", " instance ", "Rule /"))
     if text.startswith(("No members available for pool ",)) or " now has available members" in text[:600]:
+        return True
+    if f5_asm.is_asm(text):
         return True
     if text.startswith("pam_bigip_authz:") or header.process.endswith(("(pam_audit)", "(mod_auth_pam)")):
         return True
@@ -272,6 +274,7 @@ FORMS: tuple[Callable[[str], dict[str, Any] | None], ...] = (
     pool,
     virtual,
     monitor_instance,
+    f5_asm.blocked,
     *f5_ltm_traffic.FORMS,
     *f5_ltm_device.FORMS,
 )

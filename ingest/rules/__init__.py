@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from . import members, route, service, task, unknown, unreached
+from . import device, members, route, service, task, unknown, unreached
 from .bad import Case, deciding, slowing
 from .facts import Facts, Finding
 
@@ -28,21 +28,24 @@ CASE_RULES: tuple[CaseRule, ...] = (
     task.execution_conflict,
     route.api_unreachable,
     unknown.conflict,
+    task.died_in_call,
     members.no_member,
-    route.said_by_f5,
-    route.failover,
-    route.device_overload,
-    route.answered_by_f5,
+    device.said_by_f5,
+    device.rule_error,
+    device.failover,
+    device.device_overload,
+    device.answered_by_f5,
     route.idle_timeout,
     task.usual_limit,
     route.misroute,
     members.monitor_flap,
     members.member_down,
     members.reset_by_server,
+    task.data_volume,
     members.slow_member,
     members.wrong_member,
     members.member_grey,
-    route.config_change,
+    device.config_change,
     service.service_failing,
     service.service_slow,
     service.service_refused,
@@ -60,11 +63,11 @@ OWN_RULES: tuple[FactsRule, ...] = (
     unreached.worker_network,
     task.task_timeout,
     task.task_error,
+    task.slot_starvation,
     task.heartbeats_silent,
     task.worker_killed,
     task.scheduler_down,
-    task.slot_starvation,
-    task.data_volume,
+    task.some_data_volume,
     unknown.undecided,
 )
 

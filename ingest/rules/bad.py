@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from ingest.records import Link, Outcome, TaskLog
@@ -27,6 +27,15 @@ class Case:
     route: Route
     certain: bool  # an exact link
     of: int = 1  # how many tries share the evidence (siblings)
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """From when the request came to when it was over: its answer, the try's next call, or the try's end."""
+        request, end = self.request, self.facts.attempt.over_at
+        if request.over_at is not None:
+            return request.at, request.over_at
+        later = [r.at for r in self.facts.requests if r.at > request.at and not r.execution]
+        return request.at, max(request.at, min([end, *later])) if self.certain else request.at
 
     @property
     def link_factor(self) -> float:
@@ -109,8 +118,8 @@ def agrees(facts: Facts, request: Request) -> bool:
         return False
     if speaks_of_api(log):
         return request.execution
-    if log.stage:
-        return False  # a call that ended before it was a request left no line
+    if log.stage or request.execution:
+        return False  # a call that ended before it was a request left no line, and the log speaks of another one
     if not _same_target(log, request, facts.routes.get(request.endpoint_id)):
         return False
     if own_limit(log):

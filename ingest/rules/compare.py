@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import comb
 from statistics import median
+from typing import NamedTuple
 
 from ingest.records import Outcome
 
@@ -147,6 +148,38 @@ def usual_seconds(route: Route) -> float | None:
     """The median of what the same path took before, None with fewer than five answers."""
     times = [r.seconds for r in route.before if r.seconds is not None]
     return median(times) if len(times) >= 5 else None
+
+
+class Since(NamedTuple):
+    """(failed, all) requests of an endpoint before a moment and after it."""
+
+    before: tuple[int, int]
+    after: tuple[int, int]
+
+    @property
+    def broke(self) -> bool:
+        """Well before, mostly failing after, and not by chance (hypergeometric tail)."""
+        (bad_before, before), (bad_after, after) = self.before, self.after
+        if before >= 3 and after and not bad_before and bad_after >= 0.8 * after:
+            return True  # from all well to nearly nothing well
+        if before < 3 or after < 1 or bad_after < OFTEN * after or bad_before * after * 4 > bad_after * before:
+            return False
+        bad, total = bad_before + bad_after, before + after
+        ways = sum(comb(after, k) * comb(before, bad - k) for k in range(bad_after, min(after, bad) + 1))
+        return ways / comb(total, bad) <= CHANCE
+
+
+def since(route: Route, at: datetime) -> Since | None:
+    """What failed before this moment and after it: by the requests near the failure where they reach so far, else by minutes."""
+    before, after = [r for r in route.near if r.at < at], [r for r in route.near if at <= r.at <= at + WIDE]
+    if len(before) >= 3:
+        return Since((sum(map(failed, before)), len(before)), (sum(map(failed, after)), len(after)))
+    minute = at.replace(second=0, microsecond=0)
+    earlier = [m for m in route.minutes if minute - 2 * WIDE <= m.start < minute]
+    later = [m for m in route.minutes if minute < m.start <= minute + WIDE]
+    if not earlier or not later:
+        return None
+    return Since(*((sum(m.failed for m in some), sum(m.requests for m in some)) for some in (earlier, later)))
 
 
 def slower_than_usual(route: Route, request: Request) -> bool:

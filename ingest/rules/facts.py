@@ -9,6 +9,8 @@ from typing import Any
 
 from ingest.records import Link, Outcome, TaskLog
 
+from .contracts import Contract
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -103,6 +105,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Minute:
+    """What an endpoint was asked in one minute, and how much of it failed: a server's error, or no answer."""
+
+    start: datetime
+    requests: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One endpoint around the time of interest."""
 
@@ -119,6 +130,9 @@ class Route:
     changes: tuple[Change, ...] = ()
     cuts: tuple[float, ...] = ()  # seconds after which unanswered requests of known tries ended
     choosers: tuple[Chooser, ...] = ()  # who but the virtual server itself sends its requests to a pool
+    contracts: tuple[Contract, ...] = ()  # to which pools its paths go, learned or declared, as far as switched on
+    minutes: tuple[Minute, ...] = ()  # the half hour before, in order of time
+    rules: tuple[str, ...] = ()  # the iRules of the virtual server, as configured now
 
 
 @dataclass(frozen=True, slots=True)

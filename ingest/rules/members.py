@@ -9,11 +9,11 @@ from ingest.records import Outcome
 from .bad import Case, gave_up
 from .compare import failed, is_failed, one_slow_member, short, spread
 from .facts import Finding, Health, Request
-from .route import finding, pool_events
+from .route import during, finding, pool_events
 from .words import change_proof, clock, gave_up_words, health_proof, request_proof
 
 CUT = timedelta(seconds=1)  # ltm times are cut to the second: what it tells of happened up to a second later
-MONITOR_LATE = timedelta(seconds=20)  # a monitor of interval 5 s and time-out 16 s notices as late as this
+MONITOR_LATE = timedelta(seconds=36)  # a monitor of interval 10 s and time-out 31 s notices as late as this
 DOWN = ("down", "node_down", "forced_down", "forced_disabled", "disabled", "unavailable")
 
 
@@ -58,7 +58,7 @@ def member_down(case: Case) -> Finding | None:
         return None
     for event in pool_events(case):
         mine = event.member == request.member if request.member else True
-        in_time = -timedelta(seconds=2) <= event.at - request.at <= MONITOR_LATE
+        in_time = during(case, event.at, timedelta(seconds=2), MONITOR_LATE)
         if event.kind == "member" and event.state in ("down", "node_down") and mine and in_time:
             return finding(
                 case, "member_down",

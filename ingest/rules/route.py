@@ -1,19 +1,19 @@
-"""Rules that name the route: what F5 did or said, and members that differ from their pool."""
+"""Rules that name the route by its requests: the Airflow API's, cut ones, those of the wrong pool, and unanswered ones."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from ingest.records import Outcome
 
+from . import contracts
 from .bad import Case, is_bad, left_too_early
-from .compare import failed, short
-from .facts import Finding, Health, Route
+from .compare import short
+from .facts import Chooser, Finding, Health
 from .words import answer, change_proof, clock, health_proof, how_joined, log_proof, request_proof
 
-CHANGE_BEFORE = timedelta(minutes=5)
-OVERLOADED = timedelta(seconds=60)  # so long after its word a device is still short of what it lacked
-SHORT = ("memory_pressure", "clock_advanced")
+CHANGE_BEFORE = timedelta(minutes=15)
 MOST_CHOOSERS = 3  # policies and iRules that a finding names
 
 
@@ -61,129 +61,10 @@ def _ghost(case: Case) -> list[tuple[bool, str]]:
     ]
 
 
-def said_by_f5(case: Case) -> Finding | None:
-    """F5 logged why: a reset cause, a limit, exhausted ports, a failed handshake."""
-    request = case.request
-    causes = {
-        "reset_sent": "reset_by_f5",
-        "port_exhaustion": "port_exhaustion",
-        "limit": "connection_limit",
-        "tls_failure": "tls_failure",
-    }
-    for event in case.route.health:
-        cause = causes.get(event.state)
-        if cause is None or abs(event.at - request.at) > timedelta(seconds=5) or not failed(request):
-            continue
-        if not event_is_here(event, case.route):
-            continue  # a limit of another virtual server, ports towards somebody else's members
-        if cause in ("reset_by_f5", "tls_failure") and not _names_client(event, case):
-            continue
-        cause = _reset_cause(event) if cause == "reset_by_f5" else cause
-        return finding(
-            case, cause, f"Route: the BIG-IP logged at {clock(event.at)}: {event.reason or event.state.replace('_', ' ')}.",
-            0.95, "virtual_server", request.endpoint, proofs=(health_proof(event),),
-        )  # fmt: skip
-    return None
-
-
-def event_is_here(event: Health, route: Route) -> bool:
-    """The event is about this virtual server, its pool, or one of its members, as far as it names one at all."""
-    if event.kind == "member":
-        return event.f5_pool == route.f5_pool if event.f5_pool else _is_a_member(event.object, route)
-    if event.kind == "virtual":
-        return not event.object or names_endpoint(event.object, route)
-    towards = (
-        [w.strip("(),") for w in event.raw.partition(" to ")[2].split()[:1]] if event.state == "port_exhaustion" else []
-    )
-    known = any(_address(m).count(".") == 3 for m in route.members)
-    return not towards or not known or any(_is_a_member(w, route) for w in towards)
-
-
-def names_endpoint(name: str, route: Route) -> bool:
-    """The full path, the plain name or an address of the virtual server."""
-    return name in (route.endpoint, short(route.endpoint)) or name in route.addresses
-
-
-def _is_a_member(name: str, route: Route) -> bool:
-    return any(short(name) == short(m) or name == m for m in route.members)
-
-
-def _address(member: str) -> str:
-    return short(member).rpartition(":")[0]
-
-
-def answered_by_f5(case: Case) -> Finding | None:
-    """An answer that no member gave, where the log names the members of others: a firewall, a policy or an iRule."""
-    request, route = case.request, case.route
-    if route.makes_own_errors or request.member or request.status is None or request.status < 400:
-        return None
-    asked = [r for r in (*route.near, *route.before) if r.member]
-    if len(asked) < 3:
-        return None  # this log may not name members at all
-    same = [r for r in route.near if not r.member and r.status == request.status]
-    cause = "waf_block" if request.status < 500 else "reset_by_f5"
-    return finding(
-        case, cause, f"Route: the BIG-IP itself answered {request.status} at {clock(request.at)}; no member was asked.",
-        0.9, "virtual_server", request.endpoint,
-        reasons=((True, f"{len(same)} answers like it name no member; {len(asked)} other requests around it do."),
-                 *_answering(case)),
-    )  # fmt: skip
-
-
-def _answering(case: Case) -> list[tuple[bool, str]]:
-    rules = sorted({short(c.by) for c in case.route.choosers})[:MOST_CHOOSERS]
-    return [(True, f"Policies and iRules of this virtual server: {', '.join(rules)}.")] if rules else []
-
-
-def device_overload(case: Case) -> Finding | None:
-    """The device said that it was short of memory or time, and the request got no answer from a member."""
-    request = case.request
-    if not failed(request) or request.member:
-        return None
-    for event in case.route.health:
-        if (
-            event.kind == "device"
-            and event.state in SHORT
-            and timedelta(seconds=-5) <= request.at - event.at <= OVERLOADED
-        ):
-            said = event.reason or event.state.replace("_", " ")
-            return finding(
-                case, "device_overload", f"Route: {case.route.device} was overloaded: {said} at {clock(event.at)}.",
-                0.88, "device", case.route.device, proofs=(health_proof(event),),
-            )  # fmt: skip
-    return None
-
-
-def _names_client(event: Health, case: Case) -> bool:
-    """The event is about this connection, or at least about this client (whole address, not a part of a longer one)."""
-    address, port = case.request.client, case.request.client_port
-    words = event.raw.replace("->", " ").replace(",", " ").replace(";", " ").split()
-    return any(w == f"{address}:{port}" or w == f"{address}.{port}" or w == address for w in words)
-
-
-def _reset_cause(event: Health) -> str:
-    text = event.reason.lower()
-    if "pool member" in text or "no local listener" in text:
-        return "no_member"
-    if "timeout" in text or "expired" in text or "idle" in text:
-        return "idle_timeout"
-    if "rst from remote" in text or "reset by peer" in text:
-        return "reset_by_server"
-    return "reset_by_f5"
-
-
-def failover(case: Case) -> Finding | None:
-    """The device group changed its active unit within half a minute of the failure."""
-    request = case.request
-    for event in case.route.health:
-        near = timedelta(seconds=-10) <= request.at - event.at <= timedelta(seconds=30)
-        if event.kind == "device" and event.state in ("active", "standby", "failover") and near and failed(request):
-            return finding(
-                    case, "failover", 
-                    f"Route: {case.route.device} changed to {event.state} at {clock(event.at)}; the request fell into it.",
-                    0.9, "device", case.route.device, proofs=(health_proof(event),),
-                )  # fmt: skip
-    return None
+def during(case: Case, at: datetime, before: timedelta, after: timedelta) -> bool:
+    """Whether this moment lies in the request's time, so much before its beginning or so much after its end."""
+    start, end = case.span
+    return start - before <= at <= end + after
 
 
 def idle_timeout(case: Case) -> Finding | None:
@@ -205,55 +86,44 @@ def idle_timeout(case: Case) -> Finding | None:
 
 
 def misroute(case: Case) -> Finding | None:
-    """The request went to a pool this path never went to before."""
+    """The request went to a pool that no contract of its path expects; without one, where this path never went before."""
     request, route = case.request, case.route
-    usual = [r.f5_pool for r in route.before if r.f5_pool]
-    if request.outcome is Outcome.UNANSWERED or len(usual) < 5 or not request.f5_pool or request.f5_pool in usual:
+    if request.outcome is Outcome.UNANSWERED or not request.f5_pool:
         return None
+    path = request.path
+    if contracts.that_count(route.contracts, path, request.at):
+        broken = contracts.broken_by(route.contracts, request.f5_pool, path, request.at)
+        if broken is None:
+            return None
+        usual = " or ".join(sorted(short(name) for name in broken.expects(request.at)))
+        before, proof = f"its contract says {usual}", contracts.says(broken, request.at)
+        confidence = 0.96 if broken.source == contracts.DECLARED else 0.94
+    else:
+        seen = [r.f5_pool for r in route.before if r.f5_pool]
+        if len(seen) < 5 or request.f5_pool in seen:
+            return None
+        before, confidence = f"before, it always went to {short(seen[-1])}", 0.93
+        proof = f"0 of {len(seen)} earlier requests for this path went to {short(request.f5_pool)}."
     return finding(
-        case, "misroute",
-        f"Route: {request.path} went to {short(request.f5_pool)}; before, it always went to {short(usual[-1])}.",
-        0.93, "virtual_server", request.endpoint,
-        reasons=(
-            (True, f"0 of {len(usual)} earlier requests for this path went to {short(request.f5_pool)}."), *_chosen(case)
-        ),
+        case, "misroute", f"Route: {path} went to {short(request.f5_pool)}; {before}.",
+        confidence, "virtual_server", request.endpoint, reasons=((True, proof), *_chosen(case)),
         proofs=tuple(change_proof(c) for c in route.changes if timedelta() <= request.at - c.at <= CHANGE_BEFORE)[:2],
     )  # fmt: skip
 
 
 def _chosen(case: Case) -> list[tuple[bool, str]]:
-    """The policies and iRules that name this pool; where none does, those that compute one."""
-    choosers, pool = case.route.choosers, case.request.f5_pool
+    return [(True, text) for text in chosen_by(case.route.choosers, case.request.f5_pool)]
+
+
+def chosen_by(choosers: Sequence[Chooser], pool: str) -> list[str]:
+    """The policies and iRules that name this pool, in words; where none does, those that compute one."""
     found = [c for c in choosers if c.f5_pool == pool] or [c for c in choosers if not c.f5_pool]
     words = {"policy": ("policy", "in its rule"), "irule": ("iRule", "on")}
     return [
-        (
-            True,
-            f"As configured now, the {words[c.kind][0]} {short(c.by)} "
-            f"{f'sends to {short(pool)}' if c.f5_pool else 'computes a pool'} {words[c.kind][1]} {c.rule}.",
-        )
+        f"As configured now, the {words[c.kind][0]} {short(c.by)} "
+        f"{f'sends to {short(pool)}' if c.f5_pool else 'computes a pool'} {words[c.kind][1]} {c.rule}."
         for c in found[:MOST_CHOOSERS]
     ]
-
-
-def config_change(case: Case) -> Finding | None:
-    """The route's configuration changed minutes before its first failure, and it was well until then."""
-    request, route = case.request, case.route
-    changes = [c for c in route.changes if timedelta() <= request.at - c.at <= CHANGE_BEFORE]
-    if not changes or not failed(request):
-        return None
-    change = changes[-1]
-    after = [r for r in route.near if r.at >= change.at]
-    before = [r for r in route.near if change.at - CHANGE_BEFORE <= r.at < change.at]
-    bad_after, bad_before = sum(map(failed, after)), sum(map(failed, before))
-    if len(before) < 3 or bad_before or bad_after < 0.8 * len(after):
-        return None
-    return finding(
-        case, "config_change",
-        f"Route: {change.actor} changed {change.target} at {clock(change.at)}; every request was well before and fails since.",
-        0.9, "virtual_server", request.endpoint, proofs=(change_proof(change),),
-        reasons=((True, f"Failed before the change: 0 of {len(before)}; after it: {bad_after} of {len(after)}."),),
-    )  # fmt: skip
 
 
 def unanswered(case: Case) -> Finding | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ingest.records import Outcome
 
 from .bad import OWN_LIMITS, Case, absorbed, own_bad, speaks_of_api, speaks_of_call
 from .compare import short, usual_seconds
-from .facts import Change, Facts, Finding, Proof
+from .facts import Change, Facts, Finding, Proof, Request, Route
 from .route import finding
 from .words import change_proof, clock, log_proof, request_proof
 
@@ -44,15 +44,14 @@ def _deed(facts: Facts) -> Change | None:
     return None
 
 
-def scheduler_ended(facts: Facts) -> str | None:
-    """A scheduler that ended within five minutes before the try's end, in words."""
+def scheduler_ended(facts: Facts, silent_at: datetime | None = None) -> str | None:
+    """A scheduler that ended within five minutes before the try's end, or as its process fell silent; in words."""
     end = facts.attempt.end_at
     for job in facts.jobs:
-        if (
-            job.job_type == "SchedulerJob"
-            and job.end_at is not None
-            and timedelta() <= end - job.end_at <= timedelta(minutes=5)
-        ):
+        if job.job_type != "SchedulerJob" or job.end_at is None:
+            continue
+        before = timedelta() <= end - job.end_at <= timedelta(minutes=5)
+        if before or (silent_at is not None and abs(job.end_at - silent_at) <= timedelta(seconds=30)):
             return f"a scheduler ended ({job.state}) at {clock(job.end_at)}"
     return None
 
@@ -90,22 +89,42 @@ def worker_killed(facts: Facts) -> Finding | None:
     )
 
 
-def heartbeats_silent(facts: Facts) -> Finding | None:
-    """Its heartbeats ended long before Airflow gave it up, all answered, while Airflow's API was well for others."""
-    log, end = facts.log, facts.attempt.over_at
+def fell_silent(facts: Facts) -> Request | None:
+    """The last sign of the try's process, where it came long before Airflow gave the try up, and every one was answered."""
+    log = facts.log
     if facts.attempt.slow or (log is not None and log.exceptions):
         return None
     beats = [r for r in facts.requests if r.execution and not r.suspect]
-    if not any(r.path.endswith("/heartbeat") for r in beats) or own_bad(facts):
+    if not any(r.path.endswith("/heartbeat") for r in beats) or any(r.outcome is not Outcome.OK for r in beats[-3:]):
         return None
-    silent = (end - beats[-1].at).total_seconds()
-    if silent < SILENT_S:
+    return beats[-1] if (facts.attempt.over_at - beats[-1].at).total_seconds() >= SILENT_S else None
+
+
+def died_in_call(case: Case) -> Finding | None:
+    """The process that waited for the answer ended first: a request without an answer is no wonder then."""
+    request, facts = case.request, case.facts
+    last = fell_silent(facts)
+    killed = facts.log is not None and facts.log.killed and not facts.log.exceptions
+    if request.execution or request.outcome is not Outcome.UNANSWERED or not (last or killed):
         return None
+    return heartbeats_silent(facts) or worker_killed(facts)
+
+
+def heartbeats_silent(facts: Facts) -> Finding | None:
+    """Its heartbeats ended long before Airflow gave it up, all answered: the process died, alone or with the scheduler."""
+    last = fell_silent(facts)
+    if last is None:
+        return None
+    silent, proofs = (facts.attempt.over_at - last.at).total_seconds(), (request_proof(last, "the last heartbeat"),)
+    ended = scheduler_ended(facts, last.at - facts.attempt.ahead)
+    if ended is not None:
+        words = f"Task: {ended}, and its process fell silent at {clock(last.at)}, as those that the scheduler runs itself do."
+        return _own(facts, "scheduler_down", words, 0.85, "scheduler", "scheduler", proofs)
     return _own(
         facts, "worker_killed",
-        f"Task: its process fell silent at {clock(beats[-1].at)}, {silent:.0f} s before Airflow gave it up; "
+        f"Task: its process fell silent at {clock(last.at)}, {silent:.0f} s before Airflow gave it up; "
         "every heartbeat until then was answered.",
-        0.88, "worker", facts.attempt.hostname, (request_proof(beats[-1], "the last heartbeat"),),
+        0.88, "worker", facts.attempt.hostname, proofs,
     )  # fmt: skip
 
 
@@ -144,10 +163,12 @@ def task_error(facts: Facts) -> Finding | None:
 def slot_starvation(facts: Facts) -> Finding | None:
     """It never started: it waited for a slot or a worker until somebody gave up."""
     attempt = facts.attempt
-    if attempt.start_at is not None or attempt.queued_at is None or facts.requests:
+    # Airflow writes both times at once for what it gives up before a worker took it
+    started = attempt.start_at is not None and (attempt.start_at < attempt.end_at or bool(attempt.hostname))
+    if started or attempt.queued_at is None or facts.requests:
         return None
     waited = (attempt.end_at - attempt.queued_at).total_seconds()
-    if waited < 300 or scheduler_ended(facts) is not None:
+    if waited < 300:
         return None
     return _own(
         facts,
@@ -159,27 +180,33 @@ def slot_starvation(facts: Facts) -> Finding | None:
     )
 
 
-def data_volume(facts: Facts) -> Finding | None:
-    """Slow, because it moved several times more bytes than such requests did before, at the usual speed."""
+def data_volume(case: Case) -> Finding | None:
+    """Slow, because the request that took the time moved several times more bytes than usual, at the usual speed."""
+    return _more_data(case.facts, case.request, case.route)
+
+
+def some_data_volume(facts: Facts) -> Finding | None:
+    """The same of a request that took a good part of the time only."""
     attempt = facts.attempt
     if not attempt.slow or attempt.own_s is None or attempt.median_s is None:
         return None
-    for request in facts.requests:
-        if (request.seconds or 0.0) < 0.25 * (attempt.own_s - attempt.median_s):
-            continue  # not where the time went
-        route = facts.routes.get(request.endpoint_id)
-        before = [r for r in route.before if r.bytes and r.response_us] if route else []
-        if len(before) < 5 or not request.bytes or not request.response_us:
-            continue
-        sizes, speeds = (
-            sorted(r.bytes or 0 for r in before),
-            sorted((r.response_us or 0) / (r.bytes or 1) for r in before),
-        )
-        usual, speed = sizes[len(sizes) // 2], speeds[len(speeds) // 2]
-        if request.bytes > 3 * usual and request.response_us / request.bytes < 1.5 * speed:
-            text = f"Task: it moved {request.bytes:,} bytes through {short(request.endpoint)}, usually {usual:,}, at its speed."
-            return _own(facts, "data_volume", text, 0.85)
-    return None
+    long = [r for r in facts.requests if (r.seconds or 0.0) >= 0.25 * (attempt.own_s - attempt.median_s)]
+    found = (_more_data(facts, r, facts.routes.get(r.endpoint_id)) for r in long)
+    return next(filter(None, found), None)
+
+
+def _more_data(facts: Facts, request: Request, route: Route | None) -> Finding | None:
+    before = [r for r in route.before if r.bytes and r.response_us] if route else []
+    if not facts.attempt.slow or len(before) < 5 or not request.bytes or not request.response_us:
+        return None
+    sizes = sorted(r.bytes or 0 for r in before)
+    speeds = sorted((r.response_us or 0) / (r.bytes or 1) for r in before)
+    usual, speed = sizes[len(sizes) // 2], speeds[len(speeds) // 2]
+    if request.bytes <= 3 * usual or request.response_us / request.bytes >= 1.5 * speed:
+        return None
+    text = f"Task: it moved {request.bytes:,} bytes through {short(request.endpoint)}, usually {usual:,}, at its usual speed."
+    proof = request_proof(request, f"{request.bytes:,} bytes; the median of {len(before)} earlier answers is {usual:,}")
+    return _own(facts, "data_volume", text, 0.88, proofs=(proof,))
 
 
 def _own(

@@ -124,7 +124,10 @@ def undecided(facts: Facts) -> Finding:
         text, settle = "its log names no error", "The scheduler's log would settle it."
     ended = scheduler_ended(facts)
     also = ((False, f"{ended[0].upper()}{ended[1:]}."),) if ended else ()
+    well = (
+        route_well(facts) and not ended and not speaks_of_call(log)
+    )  # a call that failed is not explained by good ones
     return Finding(
-        "undecided", f"Unknown: {text}.", 0.3, acquitted=route_well(facts) and not ended, proofs=log_proof(facts),
+        "undecided", f"Unknown: {text}.", 0.3, acquitted=well, proofs=log_proof(facts),
         reasons=(route_words(facts), *also, (False, settle)),
     )  # fmt: skip

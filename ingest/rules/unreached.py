@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from .bad import own_bad, speaks_of_api, speaks_of_call
 from .compare import short
+from .device import event_is_here, names_endpoint
 from .facts import Facts, Finding, Health, Request, Route
-from .route import event_is_here, names_endpoint
 from .words import clock, health_proof, log_proof, request_proof
 
 TOGETHER = timedelta(seconds=15)  # what others reached so close to the failure was open at that moment

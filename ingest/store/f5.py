@@ -19,7 +19,9 @@ SAME_WITHIN = timedelta(seconds=2)
 # Each unit of a pair asks on its own, so the other one tells of the same change up to an interval or two of its monitor later.
 SAME_BY_PEER = timedelta(seconds=30)
 
-Subject = tuple[int, str, str]
+Subject = tuple[int, str, str, str]
+# What F5 says of one connection is about that connection: the next one's is no repetition, however soon it comes.
+OF_A_CONNECTION = ("reset_sent", "tls_failure", "limit", "port_exhaustion", "rule_aborted", "waf_blocked")
 Record = records.HealthEvent | records.Action | records.Other | records.Reject
 
 
@@ -137,7 +139,9 @@ def _known(device: Device, times: Sequence[datetime]) -> dict[Subject, list[Heal
 
 def _subject(event: HealthEvent) -> Subject:
     """What the event is about; what a device says of itself is about that device alone."""
-    return event.device_id if event.kind == "device" else 0, event.kind, event.object
+    ends = [str(event.detail.get(name, "")) for name in ("source", "target", "support_id")]
+    connection = " ".join(ends) if event.state in OF_A_CONNECTION else ""
+    return event.device_id if event.kind == "device" else 0, event.kind, event.object, connection
 
 
 def _count_again(same: HealthEvent, row: HealthEvent, device: Device) -> None:

@@ -1,0 +1,183 @@
+"""Rules that rest on what the BIG-IP itself said or did: why it reset, limits, failover, its own answers, changes of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from .bad import Case
+from .compare import failed, short, since
+from .facts import Finding, Health, Route
+from .route import CHANGE_BEFORE, MOST_CHOOSERS, during, finding
+from .words import change_proof, clock, health_proof
+
+RULE_SAID = timedelta(seconds=2)  # what an iRule does to a request, it says at once; cut to the second
+SAID = timedelta(seconds=5)  # what F5 says of a connection, it says within so much of its end
+OVERLOADED = timedelta(seconds=60)  # so long after its word a device is still short of what it lacked
+SHORT = ("memory_pressure", "clock_advanced")
+
+
+def said_by_f5(case: Case) -> Finding | None:
+    """F5 logged why: a reset cause, a limit, exhausted ports, a failed handshake."""
+    request = case.request
+    causes = {
+        "reset_sent": "reset_by_f5",
+        "port_exhaustion": "port_exhaustion",
+        "limit": "connection_limit",
+        "tls_failure": "tls_failure",
+        "waf_blocked": "waf_block",
+    }
+    for event in case.route.health:
+        cause = causes.get(event.state)
+        if cause is None or not during(case, event.at, SAID, SAID) or not failed(request):
+            continue
+        if not event_is_here(event, case.route):
+            continue  # a limit of another virtual server, ports towards somebody else's members
+        if cause in ("reset_by_f5", "tls_failure", "waf_block") and not _names_client(event, case):
+            continue
+        cause = _reset_cause(event) if cause == "reset_by_f5" else cause
+        return finding(
+            case, cause, f"Route: the BIG-IP logged at {clock(event.at)}: {event.reason or event.state.replace('_', ' ')}.",
+            0.95, "virtual_server", request.endpoint, proofs=(health_proof(event),),
+        )  # fmt: skip
+    return None
+
+
+def event_is_here(event: Health, route: Route) -> bool:
+    """The event is about this virtual server, its pool, or one of its members, as far as it names one at all."""
+    if event.kind == "member":
+        return event.f5_pool == route.f5_pool if event.f5_pool else _is_a_member(event.object, route)
+    if event.kind == "virtual":
+        return not event.object or names_endpoint(event.object, route)
+    towards = (
+        [w.strip("(),") for w in event.raw.partition(" to ")[2].split()[:1]] if event.state == "port_exhaustion" else []
+    )
+    known = any(_address(m).count(".") == 3 for m in route.members)
+    return not towards or not known or any(_is_a_member(w, route) for w in towards)
+
+
+def names_endpoint(name: str, route: Route) -> bool:
+    """The full path, the plain name or an address of the virtual server."""
+    return name in (route.endpoint, short(route.endpoint)) or name in route.addresses
+
+
+def _is_a_member(name: str, route: Route) -> bool:
+    return any(short(name) == short(m) or name == m for m in route.members)
+
+
+def _address(member: str) -> str:
+    return short(member).rpartition(":")[0]
+
+
+def answered_by_f5(case: Case) -> Finding | None:
+    """An answer that no member gave, where the log names the members of others: a firewall, a policy or an iRule."""
+    request, route = case.request, case.route
+    if route.makes_own_errors or request.member or request.status is None or request.status < 400:
+        return None
+    asked = [r for r in (*route.near, *route.before) if r.member]
+    if len(asked) < 3:
+        return None  # this log may not name members at all
+    same = [r for r in route.near if not r.member and r.status == request.status]
+    cause = "waf_block" if request.status < 500 else "reset_by_f5"
+    return finding(
+        case, cause, f"Route: the BIG-IP itself answered {request.status} at {clock(request.at)}; no member was asked.",
+        0.9, "virtual_server", request.endpoint,
+        reasons=((True, f"{len(same)} answers like it name no member; {len(asked)} other requests around it do."),
+                 *_answering(case)),
+    )  # fmt: skip
+
+
+def _answering(case: Case) -> list[tuple[bool, str]]:
+    rules = sorted({short(c.by) for c in case.route.choosers})[:MOST_CHOOSERS]
+    return [(True, f"Policies and iRules of this virtual server: {', '.join(rules)}.")] if rules else []
+
+
+def device_overload(case: Case) -> Finding | None:
+    """The device said that it was short of memory or time, and the request got no answer from a member."""
+    request = case.request
+    if not failed(request) or request.member:
+        return None
+    for event in case.route.health:
+        if (
+            event.kind == "device"
+            and event.state in SHORT
+            and timedelta(seconds=-5) <= request.at - event.at <= OVERLOADED
+        ):
+            said = event.reason or event.state.replace("_", " ")
+            return finding(
+                case, "device_overload", f"Route: {case.route.device} was overloaded: {said} at {clock(event.at)}.",
+                0.88, "device", case.route.device, proofs=(health_proof(event),),
+            )  # fmt: skip
+    return None
+
+
+def _names_client(event: Health, case: Case) -> bool:
+    """The event is about this connection, or at least about this client (whole address, not a part of a longer one)."""
+    address, port = case.request.client, case.request.client_port
+    words = event.raw.replace("->", " ").replace(",", " ").replace(";", " ").split()
+    return any(w == f"{address}:{port}" or w == f"{address}.{port}" or w == address for w in words)
+
+
+def _reset_cause(event: Health) -> str:
+    text = event.reason.lower()
+    if "pool member" in text or "no local listener" in text:
+        return "no_member"
+    if "timeout" in text or "expired" in text or "idle" in text:
+        return "idle_timeout"
+    if "rst from remote" in text or "reset by peer" in text:
+        return "reset_by_server"
+    return "reset_by_f5"
+
+
+def failover(case: Case) -> Finding | None:
+    """The device group changed its active unit within half a minute of the failure."""
+    request = case.request
+    for event in case.route.health:
+        near = during(case, event.at, timedelta(seconds=30), timedelta(seconds=10))
+        if event.kind == "device" and event.state in ("active", "standby", "failover") and near and failed(request):
+            return finding(
+                    case, "failover", 
+                    f"Route: {case.route.device} changed to {event.state} at {clock(event.at)}; the request fell into it.",
+                    0.9, "device", case.route.device, proofs=(health_proof(event),),
+                )  # fmt: skip
+    return None
+
+
+def rule_error(case: Case) -> Finding | None:
+    """An iRule of this virtual server failed while the request was under way: the BIG-IP resets the connection then."""
+    request, route = case.request, case.route
+    if not failed(request) or request.member:
+        return None
+    for event in route.health:
+        if event.state not in ("rule_error", "rule_aborted") or not during(case, event.at, RULE_SAID, RULE_SAID):
+            continue
+        changes = [c for c in route.changes if c.at <= request.at and event.object in c.text]
+        if event.object not in route.rules and not changes:
+            continue  # an iRule of another virtual server, as far as is known
+        proofs = (health_proof(event), *(change_proof(c) for c in changes[-1:]))
+        changed = f" {changes[-1].actor} changed it at {clock(changes[-1].at)}." if changes else ""
+        return finding(
+            case, "config_change" if changes else "reset_by_f5",
+            f"Route: the iRule {short(event.object)} failed at {clock(event.at)}: {event.reason[:120]}.{changed}",
+            0.94, "virtual_server", request.endpoint, proofs=proofs,
+        )  # fmt: skip
+    return None
+
+
+def config_change(case: Case) -> Finding | None:
+    """The route's configuration changed minutes before, and from then on far more of its requests fail than until then."""
+    request, route = case.request, case.route
+    changes = [c for c in route.changes if timedelta() <= request.at - c.at <= CHANGE_BEFORE]
+    if not failed(request):
+        return None
+    for change in reversed(changes):
+        seen = since(route, change.at)
+        if seen is not None and seen.broke:
+            return finding(
+                case, "config_change",
+                f"Route: {change.actor} changed {change.target} at {clock(change.at)}; "
+                f"{seen.after[0]} of {seen.after[1]} requests fail since, {seen.before[0]} of {seen.before[1]} did before.",
+                0.9, "virtual_server", request.endpoint, proofs=(change_proof(change),),
+                reasons=((True, f"Failed before the change: {seen.before[0]} of {seen.before[1]}; "
+                                f"after it: {seen.after[0]} of {seen.after[1]}."),),
+            )  # fmt: skip
+    return None
