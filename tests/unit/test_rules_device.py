@@ -1,0 +1,133 @@
+"""What the BIG-IP says while a request is under way, changes of its configuration, and processes that died in a call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ingest.parsers import f5_ltm
+from ingest.records import HealthEvent, Other, Outcome
+from ingest.rules import judge
+from ingest.rules.facts import Change, Facts, Job, Minute
+
+from .test_rules import GOOD_BEFORE, M1, RESET, VS, a_log, a_request, at, facts, health, well
+from .test_rules_unreached import beats
+
+RULE = "/Common/rule_orders"
+LOST = a_request(0, None, took=None)
+
+
+def with_route(given: Facts, **changes: Any) -> Facts:
+    return replace(given, routes={1: replace(given.routes[1], **changes)})
+
+
+def a_change(seconds: float, text: str) -> Change:
+    return Change(at(seconds), "netops", "modify", text.split()[-1], text, text=text)
+
+
+def test_a_failover_cuts_what_is_under_way_however_long_ago_it_began() -> None:
+    long = a_request(-60, None, took=None)
+    failed_over = health(-1, "standby", kind="device", pool="")
+    assert judge(facts((long,), RESET, GOOD_BEFORE, health=(failed_over,), end=0.0)).cause == "failover"
+    assert judge(facts((long,), RESET, GOOD_BEFORE, health=(failed_over,), end=-40.0)).cause == "unanswered"
+
+
+def test_a_monitor_that_is_slow_to_notice_still_says_why() -> None:
+    for seconds, cause in ((30, "member_down"), (60, "unanswered")):
+        given = facts((LOST,), RESET, GOOD_BEFORE, health=(health(seconds, "down", M1),), end=0.5)
+        assert judge(given).cause == cause
+
+
+def test_a_reset_is_the_one_of_this_connection_alone() -> None:
+    for port, cause in ((40000, "reset_by_server"), (40001, "unanswered")):
+        event = health(0, "reset_sent", kind="virtual", pool="", member="10.0.0.1:8080", reason="TCP RST from remote system",
+                       raw=f"RST sent from 10.0.0.1:8080 to 10.9.0.5:{port}, [0x1:2] TCP RST from remote system")  # fmt: skip
+        assert judge(facts((LOST,), RESET, GOOD_BEFORE, health=(event,))).cause == cause
+
+
+ASM = (
+    '<131>Mar 14 09:30:00 lb1 ASM:unit_hostname="lb1",policy_name="/Common/waf",violations="Attack signature detected",'
+    'support_id="88914",request_status="{status}",ip_client="10.9.0.5",src_port="{port}",dest_port="8080",dest_ip="10.0.0.1",'
+    'uri="/orders?x=\\",request_status=\\"blocked"'
+)
+
+
+def test_a_request_that_the_firewall_blocked_is_read_and_named() -> None:
+    event = f5_ltm.parse(ASM.format(status="blocked", port=40000), at(0))
+    assert isinstance(event, HealthEvent)
+    assert (event.kind, event.state, event.object) == ("virtual", "waf_blocked", "10.0.0.1:8080")
+    assert event.detail["source"] == "10.9.0.5:40000" and "88914" in event.reason
+    assert isinstance(f5_ltm.parse(ASM.format(status="alerted", port=40000), at(0)), Other)
+    for port, cause in ((40000, "waf_block"), (40001, "unanswered")):
+        blocked = health(
+            0, "waf_blocked", kind="virtual", pool="", member="10.0.0.1:8080", raw=f"10.9.0.5:{port} blocked"
+        )
+        assert judge(facts((LOST,), RESET, GOOD_BEFORE, health=(blocked,))).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("rules", "changes", "cause"),
+    [
+        ((RULE,), (), "reset_by_f5"),
+        ((RULE,), (a_change(-300, f"modify ltm rule {RULE}"),), "config_change"),
+        ((), (a_change(-300, f"modify ltm virtual {VS} rules {{ {RULE} }}"),), "config_change"),
+        ((), (), "unanswered"),  # whose iRule it is, is not known
+    ],
+)
+def test_an_irule_that_failed_is_what_reset(rules: tuple[str, ...], changes: tuple[Change, ...], cause: str) -> None:
+    event = health(0, "rule_error", kind="device", pool="", member=RULE, reason="can't read host")
+    given = facts((LOST,), RESET, GOOD_BEFORE, health=(event,), changes=changes)
+    assert judge(with_route(given, rules=rules)).cause == cause
+
+
+def minutes(*counts: tuple[int, int, int]) -> tuple[Minute, ...]:
+    return tuple(Minute(at(60 * n), requests, failed) for n, requests, failed in counts)
+
+
+BROKE = minutes((-8, 60, 1), (-7, 60, 0), (-6, 60, 2), (-3, 60, 40), (-2, 60, 44), (-1, 60, 41))
+AS_BEFORE = minutes((-8, 60, 38), (-7, 60, 41), (-6, 60, 44), (-3, 60, 40), (-2, 60, 44), (-1, 60, 41))
+
+
+@pytest.mark.parametrize(("counts", "cause"), [(BROKE, "config_change"), (AS_BEFORE, "unanswered"), ((), "unanswered")])
+def test_a_change_is_blamed_for_what_fails_since_and_did_not_before(counts: tuple[Minute, ...], cause: str) -> None:
+    around = tuple(replace(r, outcome=Outcome.OK) for r in well(M1))  # none of them from before the change
+    given = facts((LOST,), RESET, around, changes=(a_change(-290, f"modify ltm virtual {VS}"),))
+    found = judge(with_route(given, minutes=counts))
+    assert found.cause == cause
+    assert cause != "config_change" or "125 of 180 requests fail since, 3 of 180 did before" in found.sentence
+
+
+def test_a_process_that_died_leaves_its_call_unanswered() -> None:
+    given = facts((*beats(-100), a_request(-110, None, took=None)), None, GOOD_BEFORE)
+    found = judge(given)
+    assert (found.cause, found.component_kind) == ("worker_killed", "worker")
+    ended = (Job("SchedulerJob", "failed", at(-95), at(-96)),)
+    assert judge(replace(given, jobs=ended)).cause == "scheduler_down"
+    alive = facts((*beats(0), a_request(-110, None, took=None)), None, GOOD_BEFORE)
+    assert judge(alive).cause == "unanswered"
+    killed = facts((*beats(0), LOST), a_log(killed=True), GOOD_BEFORE)
+    assert judge(killed).cause == "worker_killed"
+
+
+def test_a_try_that_no_worker_took_starved_though_airflow_wrote_a_start() -> None:
+    given = facts((), None)
+    waited = replace(given.attempt, queued_at=at(-600), start_at=at(2), hostname="")
+    assert judge(replace(given, attempt=waited)).cause == "slot_starvation"
+    assert judge(replace(given, attempt=replace(waited, hostname="w1", start_at=at(-1)))).cause == "undecided"
+
+
+def test_a_call_that_failed_is_not_cleared_by_others_that_went_well() -> None:
+    found = judge(facts((a_request(-3),), RESET, GOOD_BEFORE))
+    assert (found.cause, found.acquitted) == ("undecided", False)
+
+
+def test_the_error_of_an_outbound_call_is_not_looked_for_among_calls_of_the_api() -> None:
+    (*_, beat) = beats(0)
+    lost = replace(beat, status=None, outcome=Outcome.UNANSWERED, response_us=None, member="", at=at(1))
+    outbound = a_request(-30, None, took=None)
+    found = judge(facts((outbound, lost), RESET, GOOD_BEFORE))
+    assert found.request == outbound and found.cause == "unanswered"
+    assert found.request.at < at(2) - timedelta(seconds=1)
