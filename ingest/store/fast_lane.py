@@ -10,6 +10,7 @@ look for their other half. `fast_text` looks at the bytes, `fast_rows` makes the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -243,7 +244,7 @@ class Columns:
         self._said: dict[Column, list[Any]] = {}
         for column in Column:
             self._codes[column], said = _together(block, pieces, column)
-            self._said[column] = list(map(_READ[column], said))
+            self._said[column] = list(map(_READ[column], map(str, said, repeat("ascii"))))
         self._asked = self._at if answers_only else self._pair(pieces, cuts)
 
     def _pair(self, pieces: Sequence[_Piece], cuts: Sequence[int]) -> Places:
@@ -307,7 +308,7 @@ class Columns:
         rows = np.flatnonzero(near & self._plain)
         for place, raw in zip(rows.tolist(), self._block.cut(self._uri.of(rows)), strict=True):
             client, port = self._said[Column.CLIENT][self._codes[Column.CLIENT][place]], self._numbers[Number.PORT]
-            if (client, int(port[place]), _text(raw)) in calls:
+            if (client, int(port[place]), raw.decode("ascii")) in calls:
                 self._plain[place] = False
 
     def left(self) -> Lines:
@@ -363,36 +364,35 @@ def _joined(parts: Sequence[_Halves], cuts: Sequence[int]) -> _Halves:
 
 def _together(block: Block, pieces: Sequence[_Piece], column: Column) -> tuple[Places, list[bytes]]:
     """What all pieces say in this column, each different text once, and which of them each answer has."""
-    known: dict[bytes, int] = {}
-    codes = []
+    texts, codes = [], []
     for piece in pieces:
         first, code = piece.codes[column]
-        texts = block.cut(piece.texts[column].of(first))
-        codes.append(np.array([known.setdefault(text, len(known)) for text in texts], dtype=np.int64)[code])
-    return np.concatenate(codes), list(known)
+        codes.append(code + len(texts))
+        texts += block.cut(piece.texts[column].of(first))
+    different = dict.fromkeys(texts)
+    if len(different) < len(texts):
+        place = dict(zip(different, range(len(different)), strict=True))
+        return np.fromiter(map(place.__getitem__, texts), np.int64, len(texts))[np.concatenate(codes)], list(different)
+    return np.concatenate(codes), texts
 
 
-def _text(raw: bytes) -> str:
-    return raw.decode("ascii")
-
-
-def _values(raw: bytes, first: str, last: str) -> list[str] | None:
+def _values(text: str, first: str, last: str) -> list[str] | None:
     """The values from one field to another, if what stands between them is as in the template."""
-    parts = _text(raw).split('"')
+    parts = text.split('"')
     names = ORDER[_PLACE[first] + 1 : _PLACE[last] + 1]
     return parts[::2] if parts[1::2] == [f",{name}=" for name in names] else None
 
 
-def _where(raw: bytes) -> tuple[str, str, int | None, str] | None:
-    values = _values(raw, "hostname", "pool")
+def _where(text: str) -> tuple[str, str, int | None, str] | None:
+    values = _values(text, "hostname", "pool")
     if values is None or not _is_port(values[3]):
         return None
     _, name, address, port, pool = values
     return name, address, int(port) if port else None, pool
 
 
-def _server(raw: bytes) -> tuple[str, int | None, int] | None:
-    values = _values(raw, "server_ip", "http_statcode")
+def _server(text: str) -> tuple[str, int | None, int] | None:
+    values = _values(text, "server_ip", "http_statcode")
     if values is None or not _is_port(values[1]):
         return None
     address, port, _, status = values
@@ -404,15 +404,15 @@ def _is_port(text: str) -> bool:
     return len(text) <= 5 and (text.isdigit() or not text)
 
 
-def _asked(raw: bytes) -> tuple[str, ...] | None:
-    values = _values(raw, "http_method", "host")
+def _asked(text: str) -> tuple[str, ...] | None:
+    values = _values(text, "http_method", "host")
     return None if values is None else tuple(values)
 
 
-def _uuid(raw: bytes) -> str | None:
+def _uuid(text: str) -> str | None:
     """In lower case; "" where the path names none, None where that is no UUID."""
-    return uuid_of(_text(raw)) if raw else ""
+    return uuid_of(text) if text else ""
 
 
-_READ: dict[Column, Callable[[bytes], Any]] = dict.fromkeys(Column, _text)
+_READ: dict[Column, Callable[[str], Any]] = dict.fromkeys(Column, str)
 _READ |= {Column.WHERE: _where, Column.SERVER: _server, Column.ASKED: _asked, Column.UUID: _uuid}

@@ -183,8 +183,7 @@ class Block:
 
     def cut(self, texts: Spans) -> Iterator[bytes]:
         """The texts themselves."""
-        text = self.text
-        return (text[a:b] for a, b in zip(texts.start.tolist(), texts.end.tolist(), strict=True))
+        return map(self.text.__getitem__, map(slice, texts.start.tolist(), texts.end.tolist()))
 
     def coded(self, texts: Spans) -> tuple[Places, Places]:
         """The rows of different texts, and for each row which of these texts it has, counted from 0."""

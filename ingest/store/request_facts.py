@@ -20,6 +20,13 @@ MOST_VERB = 12
 _CALL = re.compile(rf"{CALL}([0-9a-fA-F]{{8}}(?:-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}})({VERB.pattern})")
 
 
+# As our plugin writes it: each part once, and none with a separator in it.
+_HEADER = re.compile(
+    r"dag=[^;]*;run=[^;]*;task=[^;]*;map=[^;]*;try=[^;]*;ti=([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
+)
+_LONGEST_HEADER = 4_000
+
+
 class Whole(NamedTuple):
     """One request, ready to be stored: its identity, its merged line, and the line id of its response."""
 
@@ -75,7 +82,12 @@ class _ByTask(dict[str, tuple[Link, str | None]]):
     def __missing__(self, task: str) -> tuple[Link, str | None]:
         if len(self) > _MOST_KEPT:
             self.clear()
-        found = self[task] = link_key(_NOTHING._replace(task=task)) or (Link.NONE, None)
+        match = _HEADER.fullmatch(task) if len(task) <= _LONGEST_HEADER else None
+        if match is not None:
+            found: tuple[Link, str | None] = (Link.HEADER, match[1].lower())
+        else:
+            found = link_key(_NOTHING._replace(task=task)) or (Link.NONE, None)
+        self[task] = found
         return found
 
 
