@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import bisect
+import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ def emit(sim: Sim) -> Emitted:
     return out
 
 
-def _arrives(world: World, at: float | None, rng) -> float | None:  # type: ignore[no-untyped-def]
+def _arrives(world: World, at: float | None, rng: random.Random) -> float | None:
     """When a line sent then arrives; None if it is lost or falls into the gap."""
     late, lost = rng.random() * world.late_s, rng.random() < world.loss
     if at is None or lost or (world.gap and world.gap[0] <= at < world.gap[1]):

@@ -139,7 +139,9 @@ class Oracle:
     def _sent(self, t: Try, x: Exchange, row: Row, fault: Fault | None, slow: bool) -> Told:
         kind = KINDS[fault.kind] if fault else None
         unanswered = row.response is None
-        late = x.error in ("timeout", "reset") and row.response is not None and not x.own and x.dur <= x.end - x.at + 0.001
+        late = (
+            x.error in ("timeout", "reset") and row.response is not None and not x.own and x.dur <= x.end - x.at + 0.001
+        )
         if late:  # the device answered in time: the loss is behind it
             return Told("undecided", ("unanswered", "no_data"), False)
         if fault is None or kind is None:
@@ -327,7 +329,9 @@ def _all_slow(o: Oracle, t: Try, x: Exchange, f: Fault) -> bool:
 
 
 def _path_slow(o: Oracle, t: Try, x: Exchange, f: Fault) -> bool:
-    return {"server": _all_slow, "member": _slow_one}.get(f.variant, lambda *_: False)(o, t, x, f)
+    if f.variant == "server":
+        return _all_slow(o, t, x, f)
+    return f.variant == "member" and _slow_one(o, t, x, f)
 
 
 def _gone(o: Oracle, t: Try, x: Exchange, f: Fault) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bench.faults.inject import Fault
-from bench.faults.world import Dag, Endpoint, Task, World
+from bench.faults.world import Dag, Endpoint, Member, Task, World
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Target:
     def worker(self) -> str:
         return self.rng.choice(sorted(self.world.workers))
 
-    def some(self, ep: Endpoint, most: int = 1) -> list:  # type: ignore[type-arg]
+    def some(self, ep: Endpoint, most: int = 1) -> list[Member]:
         return self.rng.sample(ep.members, min(most, len(ep.members)))
 
 
@@ -76,6 +76,8 @@ def _down(to: Target, f: Fault) -> bool:
     ]  # the longer its monitor takes, the more is met
     ok, f.ep, f.members = max(draws, key=lambda one: (one[0], one[1].interval if one[1] else 0))
     assert f.ep is not None
+    if not f.ep.execution and to.rng.random() < 0.7:
+        f.ep.interval = 30
     f.end = max(f.end, f.start + f.ep.noticed_s + 30)
     return ok
 
@@ -85,7 +87,7 @@ def _grey(to: Target, f: Fault) -> bool:
     f.share = 1.0 if f.kind == "N6" else to.rng.choice((1.0, 1.0, 0.6, 0.3))
     f.status = to.rng.choice((500, 502, 503) if f.kind == "N6" else (500, 503, 503, 404))
     if f.kind == "N6":
-        f.end = f.start + to.rng.uniform(20, 90)
+        f.end = f.start + to.rng.uniform(50, 150)
     return _on_member(to, f, 0.1 if f.kind == "N2" else 0.0)
 
 
@@ -149,14 +151,12 @@ def _vip(to: Target, f: Fault) -> bool:
 def _flap(to: Target, f: Fault) -> bool:
     f.variant, f.share = "reset", 0.9
     ok = _on_member(to, f)
-    assert f.ep is not None
-    f.ep.interval = min(f.ep.interval, 5)
     f.end = f.start + to.rng.uniform(150, 240)
     return ok
 
 
 def _failover(to: Target, f: Fault) -> bool:
-    f.factor = to.rng.uniform(3, 16)
+    f.factor = to.rng.uniform(6, 28)
     return len(to.world.devices) >= 2
 
 

@@ -10,6 +10,7 @@ from bench.faults.tasks import Scheduler, Try
 from bench.faults.traffic import Exchange, Way, others
 from bench.faults.world import World, stream
 
+FLAP_S = 16.0  # a monitor that flaps asks often
 AHEAD_S = 400.0  # a failover cuts what began so long before it
 
 
@@ -76,10 +77,10 @@ def marked(world: World, faults: list[Fault]) -> dict[str, list[tuple[float, flo
             if f.variant == "disabled":
                 spans = [(f.start, f.end)]
             elif f.kind == "N12":
-                spans, at = [], f.start + f.ep.noticed_s + rng.uniform(0, f.ep.interval)
+                spans, at = [], f.start + FLAP_S + rng.uniform(0, 5)
                 while at < f.end:
                     spans.append((at, min(at + rng.uniform(8, 20), f.end)))
-                    at = spans[-1][1] + f.ep.noticed_s + rng.uniform(2, 12)
+                    at = spans[-1][1] + FLAP_S + rng.uniform(2, 12)
             else:
                 low = f.start + f.ep.noticed_s - rng.uniform(0, f.ep.interval)
                 spans = [(low, f.end + rng.uniform(0.5, f.ep.interval))] if low < f.end else []

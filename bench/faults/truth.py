@@ -93,7 +93,8 @@ def truth(sim: Sim, emitted: Emitted, about: dict[str, Any]) -> dict[str, Any]:
     bad, edge = bad_keys(sim)
     caused = causes(sim, bad)
     faults = {f.id: f for f in sim.faults}
-    rows, groups = [], {}
+    rows: list[dict[str, Any]] = []
+    groups: dict[str, list[str]] = {}
     oracle = Oracle(sim.world, emitted, [t for t in sim.tries if t.key in bad])
     for t in sim.tries:
         if t.key not in bad:

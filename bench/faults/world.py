@@ -170,7 +170,7 @@ def build(name: str, seed: int, start: float, shape: Shape) -> World:
     if version.startswith("3") and rng.random() < 0.85:
         api = _api(len(endpoints), rng)
         endpoints.append(api)
-    devices = _devices(rng.choice((1, 1, 2, 2, 3)), seed)
+    devices = _devices(rng.choice((1, 2, 2, 2, 3)), seed)
     if len(devices) == 3:  # two of the three carry traffic
         for ep in endpoints:
             ep.device = rng.randrange(2)

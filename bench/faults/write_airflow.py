@@ -140,7 +140,7 @@ def _dag(world: World, dag: str, owner: str) -> dict[str, Any]:
 
 def _run(world: World, r: Run, end: float) -> dict[str, Any]:
     done = r.end or end
-    out = {"dag_run_id": r.run_id, "dag_id": r.dag.dag_id, "start_date": _time(world, r.at + 0.1), "end_date": _time(world, done),
+    out: dict[str, Any] = {"dag_run_id": r.run_id, "dag_id": r.dag.dag_id, "start_date": _time(world, r.at + 0.1), "end_date": _time(world, done),
            "data_interval_start": None, "data_interval_end": None, "last_scheduling_decision": _time(world, done), "run_type": r.run_id.split("__")[0],
            "state": r.state if r.state != "running" else "success", "conf": {}, "note": None}  # fmt: skip
     if world.v3:

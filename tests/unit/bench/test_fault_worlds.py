@@ -33,7 +33,7 @@ def test_every_kind_has_its_effect_its_choice_and_its_twin() -> None:
 
 
 def test_the_same_plan_writes_the_same_bytes(tmp_path: Path) -> None:
-    plan = Plan("dev-5-000", "dev", 5, ("N3",), ("late", "loss"))
+    plan = Plan("dev-5-000", "dev", 5, ("N3",), ("late", "loss", "one_request"))
     digests = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         write(plan, folder)
