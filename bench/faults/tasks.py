@@ -121,7 +121,12 @@ class Scheduler:
         while at < self.world.end - 240:
             rng = stream(self.world.seed, dag.dag_id, n)
             when = at + rng.uniform(0, 0.4)
-            trace = f"00-{rng.randrange(16**32):032x}-{rng.randrange(16**16):016x}-00"
+            # The SDK sends it since 3.3.
+            trace = (
+                ""
+                if not self.world.version.startswith("3.3")
+                else f"00-{rng.randrange(16**32):032x}-{rng.randrange(16**16):016x}-00"
+            )
             run = Run(dag, f"{'scheduled' if n % 4 else 'manual'}__{iso(when)}", when, trace)
             self.runs.append(run)
             self._step(run, when + rng.uniform(0.1, 0.6))

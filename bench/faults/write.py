@@ -20,7 +20,7 @@ def write(plan: Plan, folder: Path) -> None:
     emitted = emit(sim)
     folder.mkdir(parents=True, exist_ok=True)
     end = max([world.end, *(t.end for t in sim.tries)]) + 20
-    lines = write_f5.write(sim, emitted, folder / "f5")
+    lines = write_f5.write(sim, emitted, folder / "f5", end)
     write_airflow.write(sim, folder / "airflow", end)
     (folder / "meta.json").write_text(json.dumps(_meta(world, end), indent=1), encoding="utf-8")
     about = {"split": plan.split, "seed": plan.seed, "endpoints": len(world.endpoints), "devices": len(world.devices),

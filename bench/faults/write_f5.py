@@ -27,7 +27,7 @@ def stamp(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
-def write(sim: Sim, emitted: Emitted, folder: Path) -> int:
+def write(sim: Sim, emitted: Emitted, folder: Path, end: float) -> int:
     """Write f5/; returns how many request and response lines."""
     folder.mkdir(parents=True, exist_ok=True)
     world = sim.world
@@ -45,7 +45,7 @@ def write(sim: Sim, emitted: Emitted, folder: Path) -> int:
     for name, audit in (("ltm.log", False), ("audit.log", True)):
         kept = sorted((at, _syslog(world, at, one)) for at, one in emitted.said if one.audit is audit)
         (folder / name).write_text("".join(f"{text}\n" for _, text in kept), encoding="utf-8")
-    _icontrol(sim, folder / "icontrol")
+    _icontrol(sim, folder / "icontrol", end)
     return len(lines)
 
 
@@ -96,14 +96,12 @@ def _syslog(world: World, at: float, one: Said) -> str:
 # --- iControl REST at the end of the capture ------------------------------------------------------------------------
 
 
-def _icontrol(sim: Sim, folder: Path) -> None:
+def _icontrol(sim: Sim, folder: Path, end: float) -> None:
     folder.mkdir(exist_ok=True)
     world = sim.world
     base = "https://localhost/mgmt/tm"
     clock = {
-        "fullDate": {
-            "description": datetime.fromtimestamp(device_time(world, world.end), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        }
+        "fullDate": {"description": datetime.fromtimestamp(device_time(world, end), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
     }
     answers: dict[str, Any] = {
         "clock": {"kind": "tm:sys:clock:clockstats", "selfLink": f"{base}/sys/clock?ver={VERSION}",
