@@ -82,7 +82,9 @@ STATUS = re.compile(
     r"|'status_code': (?P<d>[45]\d\d)\b"  # API_SERVER_ERROR: {'status_code': 409, …
     r"|^(?P<e>[45]\d\d), message="  # aiohttp
 )
-TIMED_OUT = re.compile(r"\b(?:read |connect(?:ion)? )?timed out\b|'exception_type': '\w*Timeout\w*'", re.IGNORECASE)
+TIMED_OUT = re.compile(
+    r"\b(?:read |connect(?:ion)? )?timed out\b|'exception_type': '\w{0,60}?Timeout\w{0,60}'", re.IGNORECASE
+)
 TIMEOUT_S = re.compile(r"\((?:read|connect) timeout=([\d.]+)\)|\btime-?out=([\d.]+)")
 CONNECTION_LOST = re.compile(
     r"Connection aborted|Connection reset|Connection refused|RemoteDisconnected|Remote end closed|Server disconnected"

@@ -34,6 +34,7 @@ LONGEST_LINE = 500
 MOST_LINES = 20
 MOST_EXCEPTIONS = 12
 MOST_EVENTS = 50_000
+MOST_PAIRS = 1_000  # hosts of one log
 LONGEST_TEXT = 4_000_000
 
 FAILED = "Task failed with exception"
@@ -52,6 +53,9 @@ LOST = re.compile(
 )
 TRIGGER_FACTS = (re.compile(r"'status_code': \d+"), re.compile(r"'url': '[^'?]+"), re.compile(r"'status': '\w+'"))
 STAMPED = re.compile(r"^\[(\d{4}-\d\d-\d\d[T ][\d:.,]+(?:[+-]\d{4}|Z)?)\] \{[^}]*\} (\w+) - (.*)$")
+# A whole document as a literal takes the compiler seconds a megabyte where somebody has thought of it; texts do not.
+_TEXT = r"""('(?:[^'\\\n]++|\\.)*+'|"(?:[^"\\\n]++|\\.)*+")"""
+PAIR = re.compile(rf"\s*+\(\s*+{_TEXT}\s*+,\s*+{_TEXT}\s*+\)\s*+([,\]])", re.DOTALL)
 FRAME = re.compile(r'^\s+File "([^"]+)", line \d+')
 RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?:: (.*))?$")
 
@@ -141,12 +145,18 @@ def parse_task_log(answer: Any, *, dag_id: str, run_id: str, task_id: str, map_i
 
 def pairs_of(content: str) -> list[tuple[str, str]]:
     """The (host, text) of a log of 2.x by JSON, which is their repr; [] where it is none. Whole: a piece cannot be read."""
-    if not content.startswith("[("):
-        return []
-    try:
-        return [(str(host), str(text)) for host, text in ast.literal_eval(content)]
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return []
+    found: list[tuple[str, str]] = []
+    place, sign = 1, "," if content.startswith("[(") else ""
+    while sign == "," and len(found) < MOST_PAIRS:
+        pair = PAIR.match(content, place)
+        if pair is None:
+            return []
+        try:
+            found.append((ast.literal_eval(pair[1]), ast.literal_eval(pair[2])))
+        except (ValueError, SyntaxError, MemoryError):  # an escape that is none
+            return []
+        place, sign = pair.end(), pair[3]
+    return found if sign == "]" and not content[place : place + 1].strip() else []
 
 
 def _entries(content: Any) -> list[Any]:

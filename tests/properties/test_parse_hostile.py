@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.parsers import PARSERS, f5_config, f5_header, f5_icontrol, f5_request_fields, f5_telemetry, times
+from ingest.parsers import (
+    PARSERS,
+    airflow_log,
+    f5_config,
+    f5_header,
+    f5_icontrol,
+    f5_request_fields,
+    f5_telemetry,
+    times,
+)
 from ingest.parsers.f5_request_log import compile_template, link_key, parse, parse_line, path_template
 from ingest.records import Action, HealthEvent, MemberState, Other, Reject, RequestLine
 
@@ -129,3 +138,28 @@ def test_what_is_remembered_between_lines_is_short(monkeypatch: pytest.MonkeyPat
                       f'"status": "200", "{long}": "x"}}', NEAR)  # fmt: skip
     assert {"10.0.0.1", "client-ip"} <= set(asked)
     assert times.any_time(long) is None and max(map(len, asked)) <= 64
+
+
+HEAD = "[2026-11-22T10:00:00,000+0000] {a.py:1} ERROR - "
+SLOW_LOGS = {
+    "a literal of braces": "[(" + "{1:2}," * 30_000 + ")]",
+    "a literal of names": "[(" + "a," * 90_000 + ")]",
+    "many pairs": repr([("h", "x")] * 15_000),
+    "a text that does not end": "[('h','" + "\\'" * 90_000,
+    "a word again and again": HEAD + "'exception_type': '" + "Timeout" * 25_000,
+}
+
+
+@pytest.mark.parametrize("name", SLOW_LOGS)
+def test_a_task_log_takes_time_by_its_length_alone(name: str) -> None:
+    """180 kB each: they took up to a minute, for a word's pattern was tried at each of its places to the end."""
+    began = time.thread_time()
+    airflow_log.parse_task_log(SLOW_LOGS[name], dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=1)
+    assert time.thread_time() - began < 0.6
+
+
+def test_the_text_of_an_airflow_2_is_found_in_its_repr() -> None:
+    told = [("worker-1", 'it\'s "so"\n\\x é\n'), ("", "b")]
+    assert airflow_log.pairs_of(repr(told)) == told and airflow_log.pairs_of(repr(told) + "\n") == told
+    for none in (repr(told)[:-1], "[()]", "[(1, 2)]", "x", "[('a', 'b')]x", r"[('a', '\x')]", "[('a', b'b')]", ""):
+        assert airflow_log.pairs_of(none) == []
