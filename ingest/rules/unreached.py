@@ -6,7 +6,7 @@ request. What decides is who else reached that virtual server in the same second
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from .bad import own_bad, speaks_of_api, speaks_of_call
 from .compare import short
@@ -18,6 +18,7 @@ TOGETHER = timedelta(seconds=15)  # what others reached so close to the failure 
 SILENCE = timedelta(seconds=20)  # and so long nobody reached it, where it is usually asked more often
 LEAST_EXPECTED = 6.0  # requests that were to be expected in the silence: by chance alone e^-6, 1 in 400, has none
 LEAST_OTHERS = 3
+MOMENT = timedelta(seconds=1)
 SAID = timedelta(seconds=10)
 GONE = ("unavailable", "offline", "disabled", "down", "forced_disabled")
 BACK = ("available", "enabled", "up")
@@ -112,7 +113,9 @@ def worker_network(facts: Facts) -> Finding | None:
     if route is None or facts.log is None or facts.log.stage not in ("resolve", "connect", "proxy"):
         return None
     others, apart = _others(facts, route), _told_apart(facts)
-    if len(others) < LEAST_OTHERS or (facts.log.stage == "connect" and facts.attempt.clients and not apart):
+    if len(others) < LEAST_OTHERS or not _all_the_while(facts, others):
+        return None
+    if facts.log.stage == "connect" and facts.attempt.clients and not apart:
         return None  # where the same address reached it, that one connection failed is nobody's for certain
     what = {"resolve": "could not resolve its name", "proxy": "could not get through its proxy"}
     said = what.get(facts.log.stage, "could not connect to it")
@@ -153,9 +156,21 @@ def _told_apart(facts: Facts) -> bool:
 
 def _others(facts: Facts, route: Route) -> list[Request]:
     """Answered requests of other clients in the same seconds; of anybody's where clients cannot be told apart."""
-    apart = _told_apart(facts)
-    found = _between(route, facts.attempt.over_at, TOGETHER)
+    apart, (began, end) = _told_apart(facts), _tried(facts)
+    found = [r for r in route.near if began - TOGETHER <= r.at <= end + TOGETHER]
     return [r for r in found if r.status is not None and (not apart or r.client not in facts.attempt.clients)]
+
+
+def _tried(facts: Facts) -> tuple[datetime, datetime]:
+    """From when to when the call waited for its connection: one limit, where the log names it."""
+    end = facts.attempt.over_at
+    return end - timedelta(seconds=(facts.log.timeout_s if facts.log else None) or 0), end
+
+
+def _all_the_while(facts: Facts, others: list[Request]) -> bool:
+    """Others came through before it gave up and after it: it was open then, and did not just close or open again."""
+    began, end = _tried(facts)
+    return any(r.at <= began + MOMENT for r in others) and any(r.at >= end - MOMENT for r in others)
 
 
 def _expected(route: Route, facts: Facts) -> float:

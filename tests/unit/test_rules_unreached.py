@@ -53,6 +53,8 @@ BACK_AGAIN = health(-10, "available", kind="virtual", pool="", member=VS)
         (unreached("resolve", CUT), "vip_unreachable"),
         (unreached("connect", (), (SWITCHED_OFF,)), "vip_unreachable"),
         (unreached("connect", (), (SWITCHED_OFF, BACK_AGAIN)), "undecided"),
+        (unreached("connect", stream(OTHER, -110, 0)), "undecided"),  # it closed just then, or others stopped to ask
+        (unreached("connect", stream(OTHER, 4, 60)), "undecided"),  # it opened again just then
         (unreached("connect", stream(OTHER, -100, -25, 30)), "undecided"),  # seldom asked: its silence says nothing
         (unreached("connect", stream(WORKER, -110, 60)), "undecided"),  # others did not try
         (unreached("connect", (), (health(-5, "no_members", kind="pool"),)), "no_member"),
