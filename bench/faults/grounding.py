@@ -27,6 +27,7 @@ SKEW = timedelta(seconds=125)  # clocks may be off by two minutes (VERDICTS 3.4)
 DEVICE_WIDE = ("device",)
 OUR_WORDS = ("The log ends here:",)  # what the parser says of a log that says nothing
 _WORD = re.compile(r"\w+")
+_SERVER = re.compile(r'virtual_name="([^"]+)"')
 _RECEIVED = re.compile(r"^\S+ \S+ ")
 
 
@@ -133,7 +134,7 @@ def check(
 
 
 def _on_path(kind: str, raw: str, verdict: Mapping[str, Any]) -> bool:
-    """The row names the virtual server, pool, member or device of the verdict, or the try itself."""
+    """The row names the virtual server, pool, member or device of the verdict, by name or address, or the try itself."""
     if kind in ("task_log", "job"):
         return True  # looked up in the try's own log, or a process of its Airflow
     if kind == "health_event" and verdict.get("component_kind") in DEVICE_WIDE:
@@ -143,7 +144,12 @@ def _on_path(kind: str, raw: str, verdict: Mapping[str, Any]) -> bool:
     member = short(verdict.get("member") or "")
     names.add(member.rpartition(":")[0])  # a node is named without the port
     text = raw.lower()
-    return any(name and short(name) in text for name in names)
+    wanted = [short(name) for name in names if name] + list(verdict.get("addresses", ()))
+    if any(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text) for name in wanted if name):
+        return True
+    # That others reached it well is said of a virtual server that the try itself never reached
+    server = _SERVER.search(text)
+    return server is not None and short(server[1]) in verdict.get("sentence", "").lower()
 
 
 def _in_time(kind: str, at: str | None, span: tuple[datetime, datetime]) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,11 +16,13 @@ from bench.faults.baselines import Call, Ended
 from ingest import judging, replay, rules
 from ingest.management.commands.verdicts import as_json
 from ingest.models import Airflow, Request, Try, TryKey, Verdict
+from ingest.parsers import times
 from ingest.records import Outcome
 from ingest.rules.facts import Facts, Finding
 from ingest.store import names
 
 TEMPLATE = "airf5_faults"  # migrated once; every world gets a copy, which takes 50 ms
+SECOND = timedelta(seconds=1)
 Judged = dict[int, tuple[Facts, Finding]]
 
 
@@ -128,6 +130,7 @@ def verdicts_of(airflow: Airflow, judged: Judged) -> list[dict[str, Any]]:
                 "kinds": [e.kind for e in cited],
                 "link": next((e.link for e in cited if e.kind == "request"), ""),
                 "uncovered": facts is not None and bool(facts.coverage.gap),
+                "addresses": [one.address for one in (v.endpoint, v.member) if one is not None and one.address],
             }
         )
     return out
@@ -138,6 +141,14 @@ def span(t: Try) -> tuple[datetime, datetime]:
     end = t.end_at or t.start_at or t.queued_at
     assert end is not None
     return min(filter(None, (t.scheduled_at, t.queued_at, t.start_at, end))), end
+
+
+def outside(t: Try, meta: Mapping[str, Any]) -> bool:
+    """Whether F5's log is said to be incomplete in a part of this try's time: a capture may end, or begin, in it."""
+    said = (meta.get("feeds") or {}).get("f5") or {}
+    lo, hi = (times.instant(str(said.get(name))) for name in ("complete_from", "complete_to"))
+    start, end = span(t)
+    return (lo is not None and start < lo - SECOND) or (hi is not None and end > hi + SECOND)
 
 
 def calls() -> list[Call]:

@@ -176,6 +176,7 @@ def _tried(job: Job) -> Outcome:
 def world(job: Job) -> Outcome:
     """Write, replay, read, score, and clean up one world."""
     from bench.faults import readings, score
+    from ingest.capture import read_capture
 
     clock = _Clock()
     if job.plan is not None:
@@ -191,7 +192,10 @@ def world(job: Job) -> Outcome:
         clock.lap("replay")
         others = _others(told, truth)
         clock.lap("baselines")
-        grounds = _grounds(told, job.folder)
+        capture = read_capture(job.folder)
+        grounds = _grounds(told, capture)
+        for verdict in told.verdicts:
+            verdict["uncovered"] |= readings.outside(told.tries[score.key(verdict)], capture.meta)
         clock.lap("grounding")
         expected = _answers(told) if job.steady else []
     rows = score.rows(job.name, truth, told.verdicts, others)
@@ -225,12 +229,11 @@ def _others(told: Any, truth: dict[str, Any]) -> dict[Any, dict[str, str]]:
     return baselines.say(seen, [t for t in every if t.key in asked])
 
 
-def _grounds(told: Any, folder: Path) -> Any:
+def _grounds(told: Any, capture: Any) -> Any:
     """Whether each verdict's evidence is real, and carries it."""
     from bench.faults import grounding, readings, score
-    from ingest.capture import read_capture
 
-    out, source = grounding.Grounds(), grounding.Source(read_capture(folder))
+    out, source = grounding.Grounds(), grounding.Source(capture)
     for verdict in told.verdicts:
         key = score.key(verdict)
         t = told.tries[key]

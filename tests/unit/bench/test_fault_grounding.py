@@ -42,7 +42,7 @@ CAPTURE = Capture(
 SPAN = (AT - timedelta(seconds=10), AT + timedelta(seconds=10))
 
 
-def cited(kind: str, raw: str, at: datetime = AT, **more: str) -> Grounds:
+def cited(kind: str, raw: str, at: datetime = AT, **more: object) -> Grounds:
     """The counts for a verdict that cites this one row."""
     verdict = {
         **NAMES,
@@ -100,6 +100,21 @@ def test_a_row_that_the_capture_does_not_hold_is_missing(kind: str, raw: str) ->
 def test_a_row_of_another_object_is_off_the_path() -> None:
     out = cited("health_event", DOWN, f5_pool="/Common/pool_b", component="/Common/pool_b", endpoint="/Common/vs_b")
     assert (out.grounded, out.missing, out.off_path) == (0, 0, 1)
+
+
+def test_a_row_may_name_the_virtual_server_by_its_address() -> None:
+    other = {"f5_pool": "/Common/pool_b", "component": "/Common/pool_b", "endpoint": "/Common/vs_b"}
+    raw = DOWN.replace("/Common/pool_a", "10.20.0.11:80")
+    assert cited("health_event", raw, **other, addresses=["10.20.0.11"]).off_path == 0
+    assert cited("health_event", raw, **other, addresses=["10.20.0.1"]).off_path == 1
+
+
+def test_a_row_may_name_a_virtual_server_that_the_sentence_names() -> None:
+    other = {"f5_pool": None, "component": "worker-1", "endpoint": None}
+    assert (
+        cited("request", LINE, **other, sentence="worker-1 could not connect, while others reached vs_a.").grounded == 1
+    )
+    assert cited("request", LINE, **other, sentence="worker-1 could not connect.").off_path == 1
 
 
 def test_a_row_of_another_time_is_out_of_the_window() -> None:
