@@ -127,7 +127,7 @@ def test_the_incident_and_try_pages_fit_and_follow_the_theme(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/now/", "/incidents/", "/dags/", "/tries/", "/endpoints/", "/audit/", "/sources/"]
+    "path", ["/", "/now/", "/incidents/", "/dags/", "/tries/", "/endpoints/", "/audit/", "/sources/", "/accuracy/"]
 )
 def test_no_page_scrolls_sideways_on_a_phone(path: str, visit: Any) -> None:
     assert sideways(visit(path, "dark", 320)) == 0
@@ -255,3 +255,24 @@ def test_an_operator_writes_a_note(visit: Any, ids: dict[str, int]) -> None:
     page.click("text=Save note")
     page.wait_for_url("**/#notes")
     assert "calling the orders team" in page.inner_text("#notes")
+
+
+def test_a_verdict_is_overturned_with_the_keyboard_and_confirmed_without_javascript(
+    visit: Any, ids: dict[str, int]
+) -> None:
+    path = f"/tries/{ids['try']}/"
+    page = visit(path)
+    page.press("#review summary", "Enter")
+    page.select_option("#review select", "task_error")
+    page.fill("#review textarea", "a bug of ours")
+    page.press("#review form.setup button", "Enter")
+    page.wait_for_selector("#review .log")
+    assert page.url.endswith(path)
+    assert "it was task, error of the task's own code" in page.inner_text("#review .log")
+    assert "a bug of ours" in page.inner_text("#review .log")
+
+    plain = visit(path, scripts=False)
+    plain.click("#review button:has-text('Confirm')")
+    plain.wait_for_url("**/#review")
+    assert "confirmed it" in plain.inner_text("#review .log")
+    assert "confirmed by ann" in plain.inner_text("#why")

@@ -266,7 +266,8 @@ def test_as_table_leads_to_the_same_facts(client: Client) -> None:
 
 
 PAGES = ["/", "/now/", "/incidents/", "/tries/", "/dags/", "/endpoints/", "/requests/", "/health-events/", "/audit/",
-         "/sources/", "/sources/batches/", "/sources/rejects/", "/dags/orders_sync/", "/dags/price_fanout/"]  # fmt: skip
+         "/accuracy/", "/sources/", "/sources/batches/", "/sources/rejects/", "/dags/orders_sync/",
+         "/dags/price_fanout/"]  # fmt: skip
 
 
 def addresses() -> list[str]:
