@@ -27,7 +27,7 @@ SKEW = timedelta(seconds=125)  # clocks may be off by two minutes (VERDICTS 3.4)
 DEVICE_WIDE = ("device",)
 OUR_WORDS = ("The log ends here:",)  # what the parser says of a log that says nothing
 _WORD = re.compile(r"\w+")
-_SERVER = re.compile(r'virtual_name="([^"]+)"')
+_OBJECT = re.compile(r"(?<![\w.:/])/[\w.-]+/[\w.:%-]+")  # the full path of an object of the device
 _RECEIVED = re.compile(r"^\S+ \S+ ")
 
 
@@ -147,9 +147,9 @@ def _on_path(kind: str, raw: str, verdict: Mapping[str, Any]) -> bool:
     wanted = [short(name) for name in names if name] + list(verdict.get("addresses", ()))
     if any(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", text) for name in wanted if name):
         return True
-    # That others reached it well is said of a virtual server that the try itself never reached
-    server = _SERVER.search(text)
-    return server is not None and short(server[1]) in verdict.get("sentence", "").lower()
+    # That others reached it well is said of a virtual server that the try itself never reached, and an iRule has no column
+    sentence = verdict.get("sentence", "").lower()
+    return any(short(name) in sentence for name in _OBJECT.findall(text))
 
 
 def _in_time(kind: str, at: str | None, span: tuple[datetime, datetime]) -> bool:
