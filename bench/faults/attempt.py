@@ -62,7 +62,7 @@ class Attempt:
         last: Exchange | None = None
         for n in range(API_CALLS):
             last = self._one_api(method, path, ok, size, traced)
-            if path.endswith("/run") and self.t.first_run is None:
+            if path.endswith("/run") and self.t.first_run is None and last.asked:  # one that the device saw
                 self.t.first_run = last.at
             self.now = last.end
             if not last.failed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from bench.faults import compare
 from bench.faults.confound import Emitted, Row
@@ -36,6 +37,16 @@ class Told:
 
 def untold(*accepted: str) -> Told:
     return Told("undecided", (*(c for c in NOT_TOLD if c != "undecided"), *accepted), False)
+
+
+def rendered(t: Try) -> str:
+    """The path that REST shows for this task instance; '' where its code alone knows it. A wrong one has a tail."""
+    run = quote(t.run.run_id, safe="")
+    if t.deciding is not None and t.deciding.path.startswith(f"{t.task.path}-v9"):
+        return f"{t.task.path}-v9"
+    return {"call": f"{t.task.path}?batch={run}", "sensor": f"{t.task.path}/{run}", "post": t.task.path}.get(
+        t.task.kind, ""
+    )
 
 
 class Oracle:
@@ -149,6 +160,10 @@ class Oracle:
         best = fault.cause or kind.cause
         proof = PROOFS.get(fault.kind)
         if proof is not None and proof(self, t, x, fault):
+            if fault.kind in ("N1", "N3") and not self._soon(x, fault):
+                return Told(best, (*kind.accepted, "unanswered"))  # the monitor spoke long after it
+            if self.world.makes_own_errors and x.status in (502, 504):
+                return Told(best, (*kind.accepted, "reset_by_server", "unanswered"))  # whose 502 it was is not logged
             more = (
                 *kind.accepted,
                 *(("unanswered",) if unanswered and best in ("slow_member", "member_grey", "unanswered") else ()),
@@ -206,13 +221,13 @@ class Oracle:
             return False
         if r.x.background and self.world.proxy == "":
             return False
-        known = t.task.kind in ("call", "post", "sensor")
-        if known and r.x.path.split("/")[:3] != t.task.path.split("/")[:3]:
+        known = rendered(t)
+        if known and not r.x.uri.startswith(known):
             return False
         if slow:
             return r.response is not None and r.x.dur >= 5.0
         if t.deciding is not None and t.deciding.error == "status":
-            return r.response is not None and r.x.status == t.deciding.status and r.x.path == t.deciding.path
+            return r.response is not None and r.x.status == t.deciding.status and r.x.uri == t.deciding.uri
         return r.response is None
 
     def _fits_other(self, o: Try, row: Row) -> bool:

@@ -163,8 +163,10 @@ def _component(sim: Sim, t: Try, x: Exchange | None, fault: Fault | None, told: 
     kind = KINDS[fault.kind].component
     if told.cause == "api_unreachable" and x is not None:
         return "f5_pool", x.ep.pool
-    if told.cause in ("unanswered", "service_slow", "service_failing", "service_refused", "connection_limit"):
+    if told.cause in ("unanswered", "service_slow", "service_failing", "connection_limit"):
         kind = "virtual_server"
+    if told.cause in ("slow_member", "member_grey", "member_down") and fault.members:
+        kind = "member"
     names = {
         "member": fault.members[0].name if fault.members else (x.member.name if x and x.member else ""),
         "f5_pool": fault.ep.pool if fault.ep else "",
