@@ -35,6 +35,7 @@ from ingest.rules.causes import CAUSES
 from ingest.setup import source_secrets, templates
 
 LONGEST_NOTE = 10_000
+DROPPED = "dropped"  # in the config of a feed that its entry has no more: not one that is stopped for a while
 LONGEST_COMPONENT = 300
 # What a review keeps of the verdict it is about.
 ANSWER = (
@@ -63,8 +64,9 @@ def configure_source(
     config: dict[str, Any],
     actor: str,
     secrets: Mapping[str, str] = MappingProxyType({}),
+    stopped: bool = False,
 ) -> Feed:
-    """Create or change one feed, with the Airflow or the device it belongs to.
+    """Create or change one feed, with the Airflow or the device it belongs to; it is read from then on, unless `stopped`.
 
     `secrets` are the texts to seal for the fields that `config` gives as `sealed:` (ingest/setup/source_secrets.py).
 
@@ -92,9 +94,8 @@ def configure_source(
     else:
         _check_template(kind, config)
         sides["device"] = _device(device or name, config)
-    feed, created = Feed.objects.update_or_create(
-        name=name, defaults={"kind": kind, "config": config, "enabled": True, "next_at": None, "failures": 0, **sides}
-    )
+    known = {"kind": kind, "config": config, "enabled": not stopped, "next_at": None, "failures": 0, **sides}
+    feed, created = Feed.objects.update_or_create(name=name, defaults=known)
     source_secrets.keep(feed, secrets, actor)
     verb = "create_source" if created else "change_source"
     given = {"secrets": sorted(secrets)} if secrets else {}
@@ -151,6 +152,14 @@ def _device(name: str, config: dict[str, Any]) -> Device:
     about = {key: config.pop(key) for key in ABOUT_DEVICE if key in config}
     device, _ = Device.objects.update_or_create(name=name, defaults={"group": group, **about})
     return device
+
+
+@transaction.atomic
+def drop_source(feed: Feed, actor: str) -> None:
+    """Stop a feed that its entry has no more, and forget its secrets; what it read stays."""
+    source_secrets.forget(feed)
+    Feed.objects.filter(pk=feed.pk).update(config={**feed.config, DROPPED: True})
+    set_source_enabled(feed.name, False, actor)
 
 
 @transaction.atomic

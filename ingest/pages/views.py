@@ -143,12 +143,13 @@ def _asked(request: HttpRequest) -> str:
 
 
 def _ask(request: HttpRequest, kind: str, through: str = "", **about: Any) -> None:
-    """One check of a kind at a time for each source: pressing twice asks once."""
-    same = Check.objects.filter(
-        kind=kind, finished_at=None, asked_at__gt=timezone.now() - timedelta(minutes=1), **about
-    )
-    if not same.exists():
-        checks.ask(kind, request.user.get_username(), through=through, **about)
+    """The same check once at a time: pressing twice asks once, and says so. Another address is another check."""
+    since = timezone.now() - timedelta(minutes=1)
+    same = Check.objects.filter(kind=kind, finished_at=None, asked_at__gt=since, **about)
+    if same.filter(details={"through": through} if through else {}).exists():
+        messages.info(request, "This test is under way already: it is not done twice at once.")
+        return
+    checks.ask(kind, request.user.get_username(), through=through, **about)
 
 
 def _form(request: HttpRequest, kind: str, owner: Owner | None) -> HttpResponse:

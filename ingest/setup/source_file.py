@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 from django.db import transaction
+from django.db.models import Q
 
 from ingest import actions
 from ingest.models import Feed
@@ -52,7 +53,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What became of one feed: "created", "changed" or "unchanged"."""
+    """What became of one feed: "created", "changed", "unchanged" or "stopped"."""
 
     name: str
     what: str
@@ -106,7 +107,10 @@ def _one_line(error: Exception) -> str:
 
 
 def apply(sources: Sequence[Source], *, check: bool = False) -> list[Told]:
-    """Create and change what differs, in one transaction; with `check` it is undone at the end."""
+    """Create and change what differs, and stop what an entry has no more, in one transaction.
+
+    With `check` it is undone at the end. Sources that have no entry at all are left alone: a page may have set them up.
+    """
     told = []
     with transaction.atomic():
         for one in sources:
@@ -120,9 +124,20 @@ def apply(sources: Sequence[Source], *, check: bool = False) -> list[Told]:
             except actions.Refused as error:
                 raise SourcesError(f"{one.entry}: {error}") from error
             told.append(Told(one.name, "changed" if exists else "created"))
+        for feed in _no_more(sources):
+            actions.drop_source(feed, ACTOR)
+            told.append(Told(feed.name, "stopped"))
         if check:
             transaction.set_rollback(True)
     return told
+
+
+def _no_more(sources: Sequence[Source]) -> list[Feed]:
+    """The live feeds of what these entries are about that none of them has any more."""
+    airflows, devices = {one.airflow for one in sources}, {one.device for one in sources}
+    mine = Q(airflow__name__in=airflows - {None}) | Q(device__name__in=devices - {None})
+    found = Feed.objects.filter(mine, capture="").exclude(name__in={one.name for one in sources})
+    return [feed for feed in found.order_by("name") if not feed.config.get(actions.DROPPED)]
 
 
 def sources_of(title: str, entry: Any, spool: Path, taken: dict[tuple[str, str], str]) -> list[Source]:

@@ -27,7 +27,7 @@ from ingest.setup.source_secrets import SEALED
 
 KEPT = "env:AIRF5_SOURCE_KEPT"  # stands for a sealed secret while an entry is checked
 ASKED_AGAIN = "The address changes: give {} again, so that it is not sent to a stranger."
-DROPPED = "dropped"  # in the config of a feed that its entry has no more: not one that is stopped for a while
+DROPPED = actions.DROPPED
 Entry = dict[str, Any]
 Owner = Airflow | Device
 
@@ -86,14 +86,16 @@ def save(kind: str, typed: Typed, actor: str, owner: Owner | None = None) -> Own
     entry, kept = _with_secrets(secrets, {**typed.entry, "kind": kind, "name": name}, typed, before)
     _within_limits(entry, before)
     found = _sources(entry, owner)
+    stopped = bool(before) and not any(feed.enabled for feed in current(feeds_of(owner)))  # type: ignore[arg-type]
     for one in found:
         old = Feed.objects.filter(name=one.name).first()
         _asks_again(old, one, kept)
         given = {name: text for name, text in typed.secrets.items() if text and one.config.get(name) == SEALED}
-        if old is not None and not given and old.enabled and actions.is_configured(*_arguments(one)):
+        if old is not None and not given and actions.is_configured(*_arguments(one)):
             continue
         try:
-            actions.configure_source(*_arguments(one), actor, given)
+            is_old = old is not None and not old.config.get(DROPPED)
+            actions.configure_source(*_arguments(one), actor, given, not old.enabled if old and is_old else stopped)
         except actions.Refused as error:
             raise SetupRefused(str(error)) from error
     _stop_others(owner, found, actor)
@@ -215,9 +217,7 @@ def _stop_others(owner: Owner | None, found: Sequence[Source], actor: str) -> No
     names = {one.name for one in found}
     for feed in feeds_of(owner) if owner else ():
         if feed.name not in names and not feed.config.get(DROPPED):
-            source_secrets.forget(feed)
-            Feed.objects.filter(pk=feed.pk).update(config={**feed.config, DROPPED: True})
-            actions.set_source_enabled(feed.name, False, actor)
+            actions.drop_source(feed, actor)
 
 
 def _in_words(sentence: str, fields: Sequence[Field]) -> tuple[str, str]:

@@ -40,7 +40,7 @@ def changes() -> list[tuple[str, str, str]]:
 def test_the_example_works() -> None:
     out = io.StringIO()
     call_command("sources", str(EXAMPLE), stdout=out)
-    assert out.getvalue().endswith("8 sources, 8 created or changed.\n")
+    assert out.getvalue().endswith("8 sources, 8 created, changed or stopped.\n")
     assert Airflow.objects.get().url == "https://airflow.example.com"
     assert set(Device.objects.values_list("name", "group__name", "utc_offset_s", "logs_requests")) == {
         ("bigip-1", "bigip-pair", 3600, True),
@@ -67,7 +67,7 @@ def test_what_is_set_up_can_be_printed_and_read_again(sources: Any) -> None:
 
 def test_the_yaml_of_the_documentation_works(sources: Any) -> None:
     text = (EXAMPLE.parent / "sources.md").read_text("utf-8").partition("```yaml\n- kind")[2].partition("```")[0]
-    assert "4 sources, 4 created or changed" in sources(text=f"- kind{text}")
+    assert "4 sources, 4 created, changed or stopped" in sources(text=f"- kind{text}")
     assert Feed.objects.get(name="prod").config["through"] == "https://airflow-vip.example.com"
 
 
@@ -75,7 +75,7 @@ def test_the_same_file_twice_changes_nothing(sources: Any) -> None:
     sources(AIRFLOW, DEVICE)
     Feed.objects.filter(name="prod").update(enabled=False)
     before = changes(), list(Feed.objects.order_by("pk").values())
-    assert "prod: unchanged\n" in (told := sources(AIRFLOW, DEVICE)) and "0 created or changed" in told
+    assert "prod: unchanged\n" in (told := sources(AIRFLOW, DEVICE)) and "0 created, changed or stopped" in told
     assert (changes(), list(Feed.objects.order_by("pk").values())) == before
 
 
@@ -89,6 +89,20 @@ def test_what_differs_is_changed_and_said(sources: Any) -> None:
     ]
     assert UserAction.objects.latest("pk").detail["config"]["utc_offset_s"] == -5 * 3600
     assert Device.objects.get().utc_offset_s == -5 * 3600
+
+
+def test_what_an_entry_has_no_more_is_stopped_and_what_has_no_entry_is_left_alone(sources: Any) -> None:
+    rest = {"url": "https://bigip-1.example.com", "username": "airf5", "password": "env:BIGIP_PASSWORD"}
+    sources(AIRFLOW, DEVICE | rest)
+    captured = Feed.objects.create(name="c", kind="f5_request", device=Device.objects.get(), capture="lab1")
+    assert "bigip-1/rest: would be stopped" in sources(DEVICE, check=True)
+    assert Feed.objects.get(name="bigip-1/rest").enabled
+    told = sources(DEVICE)
+    assert "bigip-1/rest: stopped" in told and "1 created, changed or stopped" in told and "prod" not in told
+    assert [feed.name for feed in Feed.objects.filter(enabled=False)] == ["bigip-1/rest"]
+    assert changes()[-1] == ("sources file", "disable_source", "bigip-1/rest")
+    assert "0 created" in sources(DEVICE) and Feed.objects.get(pk=captured.pk).enabled
+    assert "bigip-1/rest: changed" in sources(DEVICE | rest) and Feed.objects.get(name="bigip-1/rest").enabled
 
 
 def test_check_changes_nothing(sources: Any) -> None:
@@ -181,14 +195,14 @@ def test_yaml_says_the_same_as_json(sources: Any) -> None:
     assert Feed.objects.get(name="stage").config["allow"] == ["10.1.0.0/16", "2001:db8::/32"]
     both = AIRFLOW | {"allow": ["10.1.0.0/16", "2001:db8::/32"]}
     told = sources(both, both | {"name": "stage"}, DEVICE | {"utc_offset": "-05:00"})
-    assert "0 created or changed" in told
+    assert "0 created, changed or stopped" in told
 
 
 def test_the_list_may_stand_in_the_environment(settings: Any) -> None:
     settings.AIRF5_SOURCES = YAML
     out = io.StringIO()
     call_command("sources", stdout=out)
-    assert out.getvalue().endswith("AIRF5_SOURCES: 5 sources, 5 created or changed.\n")
+    assert out.getvalue().endswith("AIRF5_SOURCES: 5 sources, 5 created, changed or stopped.\n")
 
 
 @pytest.mark.parametrize(
@@ -243,7 +257,7 @@ def test_a_device_with_its_icontrol_rest(sources: Any) -> None:
         "base_url": "https://bigip-1.example.com", "username": "airf5", "password": "env:BIGIP_PASSWORD",
         "calls_per_minute": 20, "verify": "/etc/ca.pem",
     }  # fmt: skip
-    assert "0 created or changed" in sources(DEVICE | rest | {"calls_per_minute": 20, "verify": "/etc/ca.pem"})
+    assert "0 created, changed or stopped" in sources(DEVICE | rest | {"calls_per_minute": 20, "verify": "/etc/ca.pem"})
     alone = {"kind": "device", "name": "bigip-9"} | rest  # its logs may come by another way, or not at all
     assert "bigip-9/rest: created" in sources(alone)
 

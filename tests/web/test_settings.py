@@ -277,6 +277,20 @@ def test_a_source_that_is_stopped_keeps_its_entry_and_what_was_dropped_stays_so(
     assert Feed.objects.get(kind="f5_rest").enabled and source_setup.entry_of(device)["url"] == fine["url"]
 
 
+def test_saving_the_form_of_a_source_that_is_stopped_does_not_start_it(admin: Client) -> None:
+    add(admin, "device")
+    device = Device.objects.get()
+    admin.post(f"/settings/sources/device/{device.pk}/switch/", {"enabled": "no"})
+    assert edit(admin, device).status_code == 302
+    assert edit(admin, device, hostname="lb1.example.net").status_code == 302
+    more = {"url": "https://bigip-1.example.com", "username": "airf5", "password": WORD, "allow": "10.0.0.0/8"}
+    assert edit(admin, device, **more).status_code == 302
+    assert Feed.objects.count() == 4 and not Feed.objects.filter(enabled=True).exists()
+    assert Device.objects.get().hostname == "lb1.example.net"
+    admin.post(f"/settings/sources/device/{device.pk}/switch/", {"enabled": "yes"})
+    assert not Feed.objects.filter(enabled=False).exists()
+
+
 def test_what_is_not_there_is_not_found(admin: Client) -> None:
     Airflow.objects.create(name="a capture's")
     for path in ("new/router/", "router/1/", "airflow/99/", f"airflow/{Airflow.objects.get().pk}/", "device/1/test/"):
@@ -328,10 +342,13 @@ def test_the_doctor_and_the_loop_back_test_are_asked_for(admin: Client) -> None:
     assert admin.post("/settings/doctor/", {"what": "doctor"}).status_code == 302
     loop = {"what": "loop_back", "airflow": "prod", "through": "https://vip.example.com"}
     assert admin.post("/settings/doctor/", loop).status_code == 302
-    assert (
-        admin.post("/settings/doctor/", {**loop, "through": "file:///etc/passwd"}).status_code == 302
-    )  # one is under way
-    assert sorted(Check.objects.values_list("kind", flat=True)) == ["doctor", "loop_back", "probe"]
+    again = admin.post("/settings/doctor/", loop, follow=True)
+    assert "This test is under way already" in again.content.decode() and Check.objects.count() == 3
+    admin.post("/settings/doctor/", {**loop, "through": "https://other.example.com"})  # another test, within a minute
+    assert sorted(Check.objects.values_list("kind", flat=True)) == ["doctor", "loop_back", "loop_back", "probe"]
+    assert {row.details["through"] for row in Check.objects.filter(kind="loop_back")} == {
+        "https://vip.example.com", "https://other.example.com",
+    }  # fmt: skip
     Check.objects.update(finished_at=timezone.now())
     bad = admin.post("/settings/doctor/", {**loop, "through": "file:///etc/passwd"})
     assert bad.status_code == 400 and "The address through F5 must be an address" in bad.content.decode()

@@ -42,7 +42,7 @@ class Command(BaseCommand):
         for one in told:
             self.stdout.write(f"{one.name}: {'would be ' if check and one.what != 'unchanged' else ''}{one.what}")
         done = sum(one.what != "unchanged" for one in told)
-        verb = "checked, nothing was changed" if check else f"{done} created or changed"
+        verb = "checked, nothing was changed" if check else f"{done} created, changed or stopped"
         self.stdout.write(f"{where}: {len(told)} sources, {verb}.")
 
     def _print(self) -> None:
