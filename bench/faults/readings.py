@@ -119,7 +119,7 @@ def verdicts_of(airflow: Airflow, judged: Judged) -> list[dict[str, Any]]:
     )
     order = ("try_row__dag_id", "try_row__run_id", "try_row__task_id", "try_row__map_index", "try_row__try_number")
     out = []
-    for v in found.prefetch_related("evidence").order_by(*order):
+    for v in found.prefetch_related("evidence", "f5_pool__members").order_by(*order):
         cited = list(v.evidence.all())
         facts = judged[v.try_row_id][0] if v.try_row_id in judged else None
         out.append(
@@ -130,10 +130,16 @@ def verdicts_of(airflow: Airflow, judged: Judged) -> list[dict[str, Any]]:
                 "kinds": [e.kind for e in cited],
                 "link": next((e.link for e in cited if e.kind == "request"), ""),
                 "uncovered": facts is not None and bool(facts.coverage.gap),
-                "addresses": [one.address for one in (v.endpoint, v.member) if one is not None and one.address],
+                "addresses": _addresses(v),
             }
         )
     return out
+
+
+def _addresses(v: Verdict) -> list[str]:
+    """Of the verdict's virtual server and of its pool's members: some messages name nothing else."""
+    members = v.f5_pool.members.all() if v.f5_pool else ()
+    return [one.address for one in (v.endpoint, *members) if one is not None and one.address]
 
 
 def span(t: Try) -> tuple[datetime, datetime]:
