@@ -11,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "airf5.settings")
 # The beat only wakes: what is due, and whose turn it is, are rows in PostgreSQL. A hint that is late is worth nothing.
 SCHEDULE = {
     "wake": {"task": "ingest.tasks.wake", "schedule": 2.0, "options": {"expires": 10}},
+    "watch": {"task": "ingest.tasks.watch", "schedule": 10.0, "options": {"expires": 30}},
     "housekeep": {"task": "ingest.tasks.housekeep", "schedule": 60.0, "options": {"expires": 60}},
 }
 

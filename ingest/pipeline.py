@@ -36,6 +36,7 @@ from ingest.store import f5, feeds, requests, rollups, telemetry
 from ingest.store.bind import bind_forgotten
 from ingest.store.fast_lane import Columns
 from ingest.store.feeds import Counts
+from ingest.watch import step as watch
 
 log = logging.getLogger(__name__)
 
@@ -249,5 +250,6 @@ def housekeep(now: datetime) -> None:
     telemetry.forget(now)
     spool_files.expire(now)
     retention.expire(now)
+    watch.forget(now)
     Batch.objects.filter(at__lt=now - KEEP_BATCHES, feed__capture="").delete()
     Slot.objects.filter(start__lt=now - KEEP_SLOTS).delete()

@@ -14,9 +14,11 @@ from airf5.failpoints import failpoint
 from ingest import icontrol_feed, leases, pipeline
 from ingest.models import Feed
 from ingest.setup import checks
+from ingest.watch import step
 
 WAKE_EVERY = timedelta(seconds=2)
 CORRELATE_EVERY = timedelta(seconds=2)
+WATCH_EVERY = timedelta(seconds=10)
 HOUSEKEEP_EVERY = timedelta(minutes=10)
 
 
@@ -67,6 +69,13 @@ def correlate() -> int:
     """Judge what waits; one worker at a time does it for each turn."""
     leases.give_back()
     return pipeline.correlate(timezone.now()) if leases.claim_slot("correlate", timezone.now(), CORRELATE_EVERY) else 0
+
+
+@shared_task(ignore_result=True, expires=30)
+def watch() -> int:
+    """Look at what is new of routes, before anything fails."""
+    leases.give_back()
+    return step.step(timezone.now()) if leases.claim_slot("watch", timezone.now(), WATCH_EVERY) else 0
 
 
 @shared_task(ignore_result=True, expires=300)

@@ -95,6 +95,10 @@ class Migration(migrations.Migration):
                         choices=[("misroute", "misroute"), ("latency", "latency"), ("errors", "errors")], max_length=10
                     ),
                 ),
+                (
+                    "side",
+                    models.CharField(blank=True, default="", help_text="slow, slowest, fast or errors", max_length=8),
+                ),
                 ("at", models.DateTimeField(help_text="the onset, dated from the requests")),
                 ("until", models.DateTimeField(help_text="the last one of it seen")),
                 ("noticed_at", models.DateTimeField(help_text="when it was written here")),

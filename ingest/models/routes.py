@@ -60,6 +60,7 @@ class RouteFinding(models.Model):
         OVER = "over", "over"
 
     kind = models.CharField(max_length=10, choices=Kind)
+    side = models.CharField(max_length=8, blank=True, default="", help_text="slow, slowest, fast or errors")
     endpoint = models.ForeignKey(Endpoint, on_delete=models.CASCADE, related_name="findings")
     f5_pool = models.ForeignKey(F5Pool, null=True, on_delete=models.SET_NULL, related_name="findings")
     member = models.ForeignKey(Member, null=True, on_delete=models.SET_NULL, related_name="findings")
