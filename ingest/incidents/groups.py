@@ -10,9 +10,9 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from itertools import accumulate, combinations
 
 from ingest.incidents.alike import (
@@ -69,17 +69,17 @@ def _order(item: Item) -> tuple[datetime, datetime, str, str, int, int]:
     return (item.start, item.over, item.cause, item.place, item.verdict_id or 0, item.event_id or 0)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class Group:
-    """Items that are one incident."""
+    """Items that are one incident, in order."""
 
-    items: list[Item] = field(default_factory=list)
+    items: list[Item]
 
-    @property
+    @cached_property
     def first(self) -> Item:
         return self.items[0]
 
-    @property
+    @cached_property
     def start(self) -> datetime:
         """When what names it began: back from its first sign, in steps that can be one fault."""
         cause = self.cause
@@ -90,7 +90,7 @@ class Group:
             named = at
         return named
 
-    @property
+    @cached_property
     def end(self) -> datetime | None:
         """When its last item was over, None while one is going on.
 
@@ -101,15 +101,15 @@ class Group:
             speak = [i for i in speak if i.verdict_id is not None or i.cause in POOL_CAUSES]
         return None if any(i.end is None for i in speak) else max(i.over for i in speak)
 
-    @property
+    @cached_property
     def members(self) -> frozenset[str]:
         return frozenset().union(*(i.members for i in self.items))
 
-    @property
+    @cached_property
     def verdicts(self) -> list[Item]:
         return [i for i in self.items if i.verdict_id is not None]
 
-    @property
+    @cached_property
     def cause(self) -> str:
         """The most frequent of its verdicts' causes; the stronger one where two are as frequent, or a pool without member."""
         strong = [i.cause for i in self.items if i.cause in POOL_CAUSES]

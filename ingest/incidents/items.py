@@ -35,13 +35,14 @@ class Scope:
 
     name: str
     since: datetime | None
+    airflows: Collection[int]
     incidents: Collection[int] = ()  # open or lately over: all that they rest on is read, however old
     pools: Collection[int] = ()  # theirs
     begun: datetime | None = None  # the first of them
 
     def verdicts(self) -> Q:
         """Verdicts that blame somebody, in this scope and time: met lately, judged lately, or of such an incident."""
-        mine = Q(culprit__in=("route", "service"), try_row__airflow__feeds__capture=self.name, bad_at__isnull=False)
+        mine = Q(culprit__in=("route", "service"), try_row__airflow__in=self.airflows, bad_at__isnull=False)
         if self.since is None:
             return mine
         lately = Q(bad_at__gte=self.since) | Q(judged_at__gte=self.since) | Q(incident__in=self.incidents)
@@ -60,7 +61,7 @@ class Hit(NamedTuple):
 
 def of_verdicts(scope: Scope) -> tuple[list[Item], dict[int, Hit]]:
     """The verdicts as items, and by verdict what they hit."""
-    found = Verdict.objects.filter(scope.verdicts()).order_by("bad_at", "pk").distinct()
+    found = Verdict.objects.filter(scope.verdicts()).order_by("bad_at", "pk")
     rows = list(found.values_list(*COLUMNS))
     changes = _changes([row[0] for row in rows if row[2] == "config_change"])
     own = len(Hit._fields)

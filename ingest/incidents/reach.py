@@ -14,7 +14,7 @@ from django.db.models import Q
 from airf5 import sql
 from ingest.incidents.groups import Group
 from ingest.incidents.items import Hit
-from ingest.models import Airflow, Endpoint, HealthEvent, Member
+from ingest.models import Endpoint, HealthEvent, Member
 
 HISTORY = 5  # earlier runs of a DAG that tell whether it uses an endpoint
 LONGEST_RUN = timedelta(days=7)
@@ -49,11 +49,11 @@ class Reach:
     f5_messages: int = 0
 
 
-def reached(places: Sequence[Place], hits: Mapping[int, Hit], scope: str) -> list[Reach]:
-    """The reach of each of these; seven statements however many."""
+def reached(places: Sequence[Place], hits: Mapping[int, Hit], airflows: Sequence[int]) -> list[Reach]:
+    """The reach of each of these; six statements however many."""
     found = [_hit(p, hits) for p in places]
     _others(places, found)
-    _in_flight(places, found, scope)
+    _in_flight(places, found, airflows)
     _shared(places, found)
     _told(places, found)
     return found
@@ -94,9 +94,8 @@ def _others(places: Sequence[Place], found: Sequence[Reach]) -> None:
         found[n].failed_requests, found[n].others_failed, found[n].others_clients = failed, others, clients
 
 
-def _in_flight(places: Sequence[Place], found: Sequence[Reach], scope: str) -> None:
-    airflows = list(Airflow.objects.filter(feeds__capture=scope).distinct().values_list("pk", flat=True))
-    parameters = {"airflows": airflows, "history": HISTORY, "oldest": LONGEST_RUN}
+def _in_flight(places: Sequence[Place], found: Sequence[Reach], airflows: Sequence[int]) -> None:
+    parameters = {"airflows": list(airflows), "history": HISTORY, "oldest": LONGEST_RUN}
     for n, _, dag_id, runs in _rows("incident_runs", _columns(places, members=False) | parameters):
         found[n].runs_in_flight += runs
         found[n].dags_in_flight.append(dag_id)

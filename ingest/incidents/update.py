@@ -22,7 +22,7 @@ from ingest.incidents import extent, items, reach, told
 from ingest.incidents.alike import DEVICE_CAUSES, MEMBER_CAUSES, REOPEN
 from ingest.incidents.groups import Group, group, parents
 from ingest.incidents.rows import COLUMNS, Draft, Standing, write
-from ingest.models import DeviceGroup, Feed, Gap, Incident, Verdict, request_feeds
+from ingest.models import Airflow, DeviceGroup, Feed, Gap, Incident, Verdict, request_feeds
 from ingest.models.verdicts import BLAMES
 from ingest.rules.causes import CAUSES
 
@@ -56,7 +56,7 @@ def update(scope: str, now: datetime, *, whole: bool = True) -> int:
             if not cursor.fetchone()[0]:
                 return 0
         known = _known(scope, now)
-        standing, asked = _standing(scope, None if scope else now - HORIZON)
+        standing, asked = _standing(scope, None if scope else now - HORIZON, known.airflows)
         said, hits = items.of_verdicts(asked)
         groups = [g for g in group([*said, *items.of_monitors(asked)]) if g.opens(known.to)]
         chains = parents(groups)
@@ -72,9 +72,9 @@ def update(scope: str, now: datetime, *, whole: bool = True) -> int:
 
 
 class Known(NamedTuple):
-    """How far F5's side is known in a scope, and whether nothing more can come."""
+    """The Airflows of a scope, how far F5's side is known in it, and whether nothing more can come."""
 
-    scope: str
+    airflows: Sequence[int]
     to: datetime
     closed: bool
 
@@ -92,10 +92,11 @@ def _known(scope: str, now: datetime) -> Known:
     gaps = Gap.objects.filter(feed__in=list(feeds)).order_by("start", "pk")
     if not scope:
         gaps = gaps.filter(Q(end=None) | Q(end__gte=now - KEPT))
-    return Known(scope, min(marks, default=now), closed, list(gaps.values_list("start", "end")))
+    airflows = list(Airflow.objects.filter(feeds__capture=scope).distinct().values_list("pk", flat=True))
+    return Known(airflows, min(marks, default=now), closed, list(gaps.values_list("start", "end")))
 
 
-def _standing(scope: str, since: datetime | None) -> tuple[Standing, items.Scope]:
+def _standing(scope: str, since: datetime | None, airflows: Sequence[int]) -> tuple[Standing, items.Scope]:
     """The incidents that can change, and what has to be read to group them anew."""
     mine = Incident.objects.filter(capture=scope, merged_into=None)
     strayed = Verdict.objects.filter(Q(incident__isnull=False) & ~BLAMES, incident__capture=scope)
@@ -103,8 +104,8 @@ def _standing(scope: str, since: datetime | None) -> tuple[Standing, items.Scope
     if left:  # they blame nobody any more
         Verdict.objects.filter(pk__in=left).update(incident=None)
     if since is None:
-        return Standing(list(mine)), items.Scope(scope, None)
-    lately = Verdict.objects.filter(BLAMES, judged_at__gte=since, try_row__airflow__feeds__capture=scope)
+        return Standing(list(mine)), items.Scope(scope, None, airflows)
+    lately = Verdict.objects.filter(BLAMES, judged_at__gte=since, try_row__airflow__in=airflows)
     first = min(filter(None, (since, lately.aggregate(at=Min("bad_at"))["at"])))
     judged = lately.filter(incident__isnull=False).values("incident")
     alive = Q(end=None) | Q(end__gte=first - REOPEN) | Q(pk__in=set(left.values())) | Q(pk__in=judged)
@@ -112,7 +113,7 @@ def _standing(scope: str, since: datetime | None) -> tuple[Standing, items.Scope
     rows += list(mine.filter(pk__in={r.parent_id for r in rows if r.parent_id} - {r.pk for r in rows}))
     pools = {r.f5_pool_id for r in rows if r.f5_pool_id}
     begun = min((r.start for r in rows), default=since)
-    return Standing(rows), items.Scope(scope, since, [r.pk for r in rows], pools, min(begun, since))
+    return Standing(rows), items.Scope(scope, since, airflows, [r.pk for r in rows], pools, min(begun, since))
 
 
 def _settled(d: Draft, known_to: datetime) -> bool:
@@ -145,7 +146,7 @@ def _fill(drafts: Sequence[Draft], hits: Mapping[int, items.Hit], known: Known) 
     ]
     ends = told.ends_of(groups, extents, over, closed=known.closed)
     names = dict(DeviceGroup.objects.values_list("pk", "name"))
-    found = zip(drafts, groups, extents, over, ends, reach.reached(places, hits, known.scope), strict=True)
+    found = zip(drafts, groups, extents, over, ends, reach.reached(places, hits, known.airflows), strict=True)
     for d, g, x, is_over, end, reached in found:
         d.values = _said(g, names, d.lone) | _times(g, x, is_over) | {"onset": end.onset, "ending": end.ending}
         if "before" in end.onset:
