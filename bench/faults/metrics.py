@@ -288,23 +288,34 @@ def _ece(worlds: Sequence[Bins]) -> float | None:
     return sum(abs(total - right) for _, total, right in bins) / n if n else None
 
 
+LOSSES = ((0, 10, 0.99, 0.93), (10, 50, 0.99, 0.75))  # more than, up to so many % of the lines; precision, recall
+
+
 def confounded(rows: Sequence[Row]) -> list[Figure]:
     """V14 and V15: the same figures where clocks are off or lines are lost."""
     out = []
-    for name, precision, recall in (("loss_10", 0.99, 0.93), ("loss_50", 0.99, 0.75)):
-        some = [r for r in rows if name in r.confounders]
+    for over, upto, precision, recall in LOSSES:
+        some = [r for r in rows if over < lost(r) <= upto]
         known = [r for r in some if r.expected is not None and r.expected.culprit == ROUTE]
         said = [r for r in some if r.said.culprit == ROUTE]
         if some:
-            out.append(share(f"V15p {name}", f"precision of route, {name}", said, _rightly, AT_LEAST, precision))
-            out.append(
-                share(f"V15r {name}", f"recall of route, {name}", known, lambda r: r.culprit_right, AT_LEAST, recall)
-            )
+            what = f"up to {upto} % of the lines lost"
+            out += [
+                share(f"V15p {upto}", f"precision of route, {what}", said, _rightly, AT_LEAST, precision),
+                share(f"V15r {upto}", f"recall of route, {what}", known, lambda r: r.culprit_right, AT_LEAST, recall),
+            ]
     off = [r for r in rows if any(name.startswith("skew") for name in r.confounders)]
     innocent = [r for r in off if r.expected is None or r.expected.blamed not in (ROUTE, "")]
     if off:
         out.append(share("V14b", "false blame, clocks off", innocent, lambda r: r.falsely_blamed, AT_MOST, 0.005))
     return out
+
+
+def lost(row: Row) -> int:
+    """How many % of the lines of this try's world are lost."""
+    return max(
+        (int(name[5:]) for name in row.confounders if name.startswith("loss_") and name[5:].isdigit()), default=0
+    )
 
 
 def groups(rows: Sequence[Row]) -> list[Figure]:

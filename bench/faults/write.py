@@ -24,7 +24,8 @@ def write(plan: Plan, folder: Path) -> None:
     write_airflow.write(sim, folder / "airflow", end)
     (folder / "meta.json").write_text(json.dumps(_meta(world, end), indent=1), encoding="utf-8")
     about = {"split": plan.split, "seed": plan.seed, "endpoints": len(world.endpoints), "devices": len(world.devices),
-             "airflow_version": world.version, "templates": world.template, "requests": lines, "kinds": plan.kinds}  # fmt: skip
+             "airflow_version": world.version, "templates": world.template, "requests": lines, "kinds": plan.kinds,
+             "loss": world.loss, "skew_s": world.skew_s}  # fmt: skip
     told = truth.truth(sim, emitted, about)
     (folder / "truth.json").write_text(json.dumps(told, indent=1), encoding="utf-8")
     extra = {"ignored": told["ignored"]}

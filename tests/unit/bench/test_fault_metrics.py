@@ -124,7 +124,7 @@ def test_unknown_counts_against_recall_but_not_where_lines_are_missing() -> None
     found = [a_row("route", "unknown"), a_row("route", "route"), a_row("route", "unknown", confounders=("loss_50",))]
     assert (figure(found, "V3r").k, figure(found, "V3r").n) == (1, 2)
     assert (figure(found, "V3a").k, figure(found, "V3a").n) == (1, 3)
-    assert figure(found, "V15r loss_50").value == 0.0
+    assert figure(found, "V15r 50").value == 0.0
     assert (figure(found, "V4").k, figure(found, "V4").n) == (1, 2)
 
 
@@ -345,6 +345,17 @@ def test_a_run_prints_as_tables_of_plain_text() -> None:
 
 
 # From truth and verdicts
+
+
+def test_loss_and_skew_are_confounders_with_their_size() -> None:
+    names = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "try_number": 1}
+    truth = {
+        "faults": [],
+        "tries": [{**names, "culprit": "route", "cause": "no_member", "fault": None, "confounders": ["loss", "skew"]}],
+    }
+    (row,) = rows("w", {**truth, "world": {"loss": 0.15, "skew_s": -5.5}}, [])
+    assert row.confounders == ("loss", "loss_15", "skew", "skew_5.5") and metrics.lost(row) == 15
+    assert [f.id for f in metrics.confounded([row])] == ["V15p 50", "V15r 50", "V14b"]
 
 
 def test_rows_join_truth_and_verdicts_by_the_key_of_the_try() -> None:
