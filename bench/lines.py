@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -102,24 +102,37 @@ def _pair(rng: random.Random, one: _Try, ts: int) -> tuple[str, str | None]:
 
 def spool(path: Path, count: int, seed: int = 1, start_us: int = START_US, response_only: bool = False) -> int:
     """Write `count` requests as a spool file, lines in the order a receiver would get them; the number of lines."""
+    made = (
+        (sent_us(request), None if response_only else request, took_us(response), response)
+        for request, response in pairs(count, seed, start_us)
+    )
+    return write(path, made)
+
+
+def write(path: Path, made: Iterable[tuple[int, str | None, int, str | None]]) -> int:
+    """Write (time, request message, microseconds to the response, response message) as a receiver would get them."""
     waiting: list[tuple[int, int, str]] = []
     lines = 0
     with path.open("w", encoding="ascii", newline="\n") as file:
-        for number, (request, response) in enumerate(pairs(count, seed, start_us)):
-            at = _us(request)
+        for number, (at, request, took, response) in enumerate(made):
             while waiting and waiting[0][0] <= at:
                 lines += _write(file, *heapq.heappop(waiting)[::2])
-            if not response_only:
+            if request is not None:
                 lines += _write(file, at, request)
             if response is not None:
-                took = int(response.split('response_us="', 1)[1].split('"', 1)[0])
                 heapq.heappush(waiting, (at + took, number, response))
         while waiting:
             lines += _write(file, *heapq.heappop(waiting)[::2])
     return lines
 
 
-def _us(message: str) -> int:
+def took_us(response: str | None) -> int:
+    """How long the answer took, as its message says; 0 without one."""
+    return int(response.split('response_us="', 1)[1].split('"', 1)[0]) if response else 0
+
+
+def sent_us(message: str) -> int:
+    """When the request was taken, as its message says."""
     seconds, _, fraction = message.split('ts="', 1)[1].split('"', 1)[0].partition(".")
     return int(seconds) * 1_000_000 + int(fraction)
 
