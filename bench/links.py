@@ -15,6 +15,7 @@ from airf5.sql import load
 from bench.report import Figure, fastest
 from ingest import partitions
 from ingest.correlate import around
+from ingest.correlate.load import AFTER_END, BEFORE_END
 
 SPAN_S = 86_000
 REQUESTS_PER_TRY = 20
@@ -26,6 +27,7 @@ SELECT i, %(start)s + i * interval '1 second' * %(span)s / %(size)s, 20000, 1000
        CASE WHEN i %% 2 = 0 THEN 1 ELSE 0 END, 1, CASE WHEN i %% 2 = 0 THEN 1 + i / %(calls)s END
 FROM generate_series(1, %(size)s) AS i
 """
+EMPTY = "TRUNCATE ingest_devicegroup, ingest_airflow, ingest_client, ingest_path CASCADE"
 NAMES = """
 INSERT INTO ingest_devicegroup (id, name) VALUES (1, 'links');
 INSERT INTO ingest_endpoint (id, group_id, name, address, hosts, execution_api, sees_http, logs_requests)
@@ -56,12 +58,14 @@ def measure(sizes: Sequence[int], rounds: int) -> list[Figure]:
     figures: list[Figure] = []
     partitions.make_coming(timezone.now())
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE ingest_devicegroup, ingest_airflow, ingest_client, ingest_path CASCADE")
+        cursor.execute(EMPTY)
         cursor.execute(NAMES)
     for size in sizes:
         start = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)
         _fill(start, size)
         figures += _figures(start, size, rounds)
+    with connection.cursor() as cursor:
+        cursor.execute(EMPTY)  # the numbers of these names are no sequence's
     return figures
 
 
@@ -77,6 +81,7 @@ def _figures(start: datetime, size: int, rounds: int) -> list[Figure]:
     places = _places(batch)
     ends = {"from": start, "to": start + timedelta(days=1)}
     exact = {"tries": list(range(tries // 2, tries // 2 + BATCH))} | ends
+    exact |= {"before": BEFORE_END, "after": AFTER_END}
     usual = batch | {"paths": ["/orders/{id}"] * len(batch["endpoints"])}
     name = f"{size // 1000:,}k requests, {tries // 1000:,}k tries"
     return [
