@@ -1,23 +1,29 @@
 """What the receiver says of itself beside the spool: a heartbeat with its counts and connections, and what it lost.
 
-`receiver.json` is written anew every two seconds. `losses.jsonl` only grows: one line for each stretch of time in which
-something was lost, so that a reader can go on where it stopped.
+`receiver.json` is written anew every two seconds. `losses.jsonl` has one line for each stretch of time in which something
+was lost, and a reader goes on where it stopped: by a position that counts all bytes ever written. When it is long its
+older half goes, and its first line then says at which position it begins and from when to when what went was lost.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from airf5.durable import sync_folder
+
 AWAY = timedelta(seconds=30)  # a receiver that has not reported for so long is gone
 STEMS = {"f5_request": "request", "f5_ltm": "ltm", "f5_audit": "audit"}
 LOST = ("udp", "dropped", "receiver")
 MOST_READ = 4 << 20
+LONGEST = 4 << 20  # of losses.jsonl, in bytes: half a day in which every two seconds something is lost
+FIRST_LINE = 1_000
 
 
 @dataclass(slots=True)
@@ -106,6 +112,40 @@ class Report:
         if losses:
             with open(self.root / "losses.jsonl", "a", encoding="utf-8") as file:
                 file.write("".join(json.dumps(one) + "\n" for one in losses))
+                size = file.tell()
+            if size > LONGEST:
+                _halve(self.root / "losses.jsonl")
+
+
+def _halve(path: Path) -> None:
+    """Leave the older half out. Readers see the old file or the new one, whole; one that had not read it all is told."""
+    data = path.read_bytes()
+    begins, first, gone = _begin(data[:FIRST_LINE])
+    cut = data.find(b"\n", first + (len(data) - first) // 2) + 1
+    lost = [loss for line in data[first:cut].splitlines() if (loss := _loss(line))]
+    if not cut or not lost:
+        return
+    since = min(one.start for one in lost) if gone is None else gone.start
+    told = {"begins": begins + cut - first, "from": _iso(since), "to": _iso(max(one.end for one in lost))}
+    part = path.with_name("losses.jsonl.part")
+    with open(part, "wb") as file:
+        file.write(json.dumps(told).encode() + b"\n" + data[cut:])
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def _begin(data: bytes) -> tuple[int, int, Loss | None]:
+    """The position of the first loss in a file that begins so, its offset in it, and what was left out before it."""
+    line, newline, _ = data.partition(b"\n")
+    try:
+        told = json.loads(line) if newline and line.startswith(b'{"begins"') else None
+        begins, start, end = int(told["begins"]), _moment(told["from"]), _moment(told["to"])
+    except (ValueError, TypeError, KeyError):
+        return 0, 0, None
+    gone = Loss(start, end, "dropped", None, None, ()) if start and end and start < end else None
+    return begins, len(line) + 1, gone
 
 
 def _iso(at: datetime) -> str:
@@ -150,16 +190,22 @@ class Beat:
         return not loss.senders or self.folder in loss.senders
 
     def losses(self, offset: int) -> tuple[list[Loss], int]:
-        """The losses written from this byte on, and up to which byte; a file that was begun anew is read anew."""
+        """The losses written from this position on, and up to which; a file that was begun anew is read anew.
+
+        Where some were left out that were not read yet, all of the time of what was left out counts as lost.
+        """
         try:
             with open(self.root / "losses.jsonl", "rb") as file:
-                offset = offset if offset <= file.seek(0, 2) else 0
-                file.seek(offset)
+                begins, first, gone = _begin(file.read(FIRST_LINE))
+                end = begins + file.seek(0, 2) - first
+                missed = [gone] if gone and offset < begins else []
+                offset = max(offset, begins) if offset <= end else begins
+                file.seek(offset - begins + first)
                 data = file.read(MOST_READ)
         except OSError:
             return [], offset
         whole = data[: data.rfind(b"\n") + 1]
-        return [loss for line in whole.splitlines() if (loss := _loss(line))], offset + len(whole)
+        return missed + [loss for line in whole.splitlines() if (loss := _loss(line))], offset + len(whole)
 
 
 def read(globs: Sequence[str]) -> Beat | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -189,3 +190,50 @@ def test_a_loss_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
     losses, offset = beat.losses(0)
     assert [one.count for one in losses] == [None] and offset == (tmp_path / "losses.jsonl").stat().st_size - 8
     assert beat.losses(10_000_000)[1] == offset  # begun anew
+
+
+def a_loss(number: int) -> dict[str, object]:
+    start = T + timedelta(seconds=2 * number)
+    span = {"from": start.isoformat(), "to": (start + timedelta(seconds=2)).isoformat()}
+    return {"kind": "udp", **span, "count": number, "expected": 10**6, "senders": ["10.0.0.1"]}
+
+
+def test_the_list_of_losses_is_bounded_and_each_loss_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver_report, "LONGEST", 4_000)
+    report = Report(tmp_path, Status())
+    report.write()
+    beat = receiver_report.read([f"{tmp_path}/10.0.0.1/request*.log*"])
+    assert beat is not None
+    seen, at, sizes = [], 0, []
+    for number in range(300):
+        report._lose([a_loss(number)])
+        sizes.append((tmp_path / "losses.jsonl").stat().st_size)
+        if number % 7 == 0:  # a reader looks now and then, and never misses more than half of the list
+            found, at = beat.losses(at)
+            seen += [one.count for one in found]
+    found, at = beat.losses(at)
+    assert [*seen, *(one.count for one in found)] == list(range(300))
+    assert max(sizes) < 4_500 and sum(later < sooner for sooner, later in itertools.pairwise(sizes)) > 10
+    assert beat.losses(at) == ([], at) and at > 40_000  # it counts what is not there any more
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["losses.jsonl", "receiver.json"]
+
+
+def test_who_was_away_too_long_is_told_from_when_to_when_losses_were_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver_report, "LONGEST", 4_000)
+    report = Report(tmp_path, Status())
+    report.write()
+    beat = receiver_report.read([f"{tmp_path}/10.0.0.1/request*.log*"])
+    for number in range(100):
+        report._lose([a_loss(number)])
+    assert beat is not None
+    (missed, first, *rest), end = beat.losses(0)
+    assert (missed.kind, missed.start, missed.end, missed.senders) == ("dropped", T, first.start, ())
+    assert [first.count, *(one.count for one in rest)] == list(range(first.count or 0, 100))
+    (tmp_path / "losses.jsonl").unlink()  # by somebody
+    report._lose([a_loss(5)])
+    found, _ = beat.losses(end)
+    assert [one.count for one in found] == [5]
