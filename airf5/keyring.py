@@ -20,6 +20,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
+from airf5.durable import sync_folder
+
 VARIABLE = "AIRF5_SECRET_KEYS"
 FORM = "a1"  # AES-256-GCM, a nonce of 12 bytes, key id and place as associated data
 KEY_BYTES, NONCE_BYTES = 32, 12
@@ -158,11 +160,7 @@ def _make(file: Path) -> None:
 def _write(file: Path, ring: Sequence[Key]) -> None:
     words = [base64.urlsafe_b64encode(key.value).decode("ascii").rstrip("=") for key in ring]
     _fresh(file, "\n".join(words) + "\n").replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(file.parent)
 
 
 def _fresh(file: Path, text: str) -> Path:

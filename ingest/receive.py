@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from airf5.durable import sync_folder
 from airf5.failpoints import failpoint
 from ingest.sources.receiver_report import Report, Status, udp_drops
 from ingest.streams import goes_on, kind_of
@@ -279,11 +280,7 @@ class Spool:
         stream.opened, stream.size = time.monotonic(), 0
         failpoint("receive.created")
         for place in (path.parent, self.root):  # the names have to survive too, the file's and its folder's
-            folder = os.open(place, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(place)
 
     def _close(self, stream: Stream) -> None:
         # A line of which a part is written goes on in its own file.

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
+from airf5.durable import sync_folder
 from airf5.failpoints import failpoint, planted
 
 ROTATE_S = 3600.0
@@ -113,19 +114,11 @@ def _create(folder: Path) -> int:
     failpoint("push.created")
     try:
         for place in (folder, folder.parent, folder.parent.parent):
-            _sync_folder(place)  # the names have to survive too, also those another process has only just made
+            sync_folder(place)  # the names have to survive too, also those another process has only just made
     except OSError:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -12,7 +12,7 @@ from ingest.models import Device, Feed, HealthEvent
 from ingest.parsers import f5_audit, f5_folded, f5_ltm
 from ingest.store import members
 from ingest.store.airflow import action_row
-from ingest.store.feeds import Counts, Line, Rejected, note_gap
+from ingest.store.feeds import Counts, Line, Rejected, note_gap, outside
 
 # One change is logged by every tmm, by mcpd and bigd, and by each relay, within about a second.
 SAME_WITHIN = timedelta(seconds=2)
@@ -47,8 +47,7 @@ def save_lines(feed: Feed, lines: Sequence[Line], oldest: datetime | None, newes
         at = getattr(record, "at", None)
         if isinstance(record, records.Reject):
             counts.rejects.append(Rejected(line.line_id, line.received_at, record.reason, record.raw))
-        elif at and ((oldest and at < oldest) or (newest and at > newest)):
-            reason = f"its time, {at:%Y-%m-%d %H:%M:%S}, is outside of what is kept"
+        elif reason := outside(at, oldest, newest):
             counts.rejects.append(Rejected(line.line_id, line.received_at, reason, record.raw))
             for more in one.more:
                 counts.rejects.append(

@@ -150,3 +150,12 @@ def spool_globs(feed: models.Feed) -> Sequence[str]:
     """The file patterns of a spool feed."""
     patterns = feed.config.get("glob") or []
     return [patterns] if isinstance(patterns, str) else list(patterns)
+
+
+def outside(at: datetime | None, oldest: datetime | None, newest: datetime | None) -> str:
+    """Why a line of this time is not stored; "" where it is: no line may create or need a day that is not kept."""
+    return said_outside(at) if at and ((oldest and at < oldest) or (newest and at > newest)) else ""
+
+
+def said_outside(at: datetime) -> str:
+    return f"its time, {at:%Y-%m-%d %H:%M:%S}, is outside of what is kept"

@@ -237,12 +237,9 @@ def _read(
         if type(found) is RequestLine and low <= found[1] <= high:
             add(found, base | offset)
             continue
-        if isinstance(found, Reject):
-            reason, text = found.reason, found.raw
-        else:
-            reason, text = "its time is outside of what is kept", clean(raw.decode("utf-8", "replace"))
-            at = datetime.fromtimestamp(found[1] / 1e6, UTC)
-            reason = f"its time, {at:%Y-%m-%d %H:%M:%S}, is outside of what is kept"
+        is_bad = isinstance(found, Reject)
+        reason = found.reason if is_bad else feeds.said_outside(datetime.fromtimestamp(found[1] / 1e6, UTC))
+        text = found.raw if is_bad else clean(raw.decode("utf-8", "replace"))
         spool = split_spool(text)
         counts.rejects.append(Rejected(base | offset, spool.received if spool else timezone.now(), reason, text))
 

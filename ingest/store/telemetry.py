@@ -21,7 +21,7 @@ from ingest.parsers.f5_header import split_spool
 from ingest.records import TORN, RequestLine
 from ingest.store import f5, members, removals, requests
 from ingest.store.f5 import Parsed
-from ingest.store.feeds import Counts, Line, Rejected, as_line
+from ingest.store.feeds import Counts, Line, Rejected, as_line, outside
 
 REMEMBERED = timedelta(days=2)  # a batch that comes again after so long is a new one
 TOLD_BEFORE = timedelta(seconds=30)  # a log may be so much ahead of the poll before
@@ -138,7 +138,7 @@ def _sort(
             counts.rejects.append(Rejected(line.line_id, line.received_at, first.reason, message))
         elif isinstance(first, records.MemberState | records.VirtualServer):
             found.polls.append((line, document, some))
-        elif reason := _outside(first.at, span):
+        elif reason := outside(first.at, *span):
             counts.rejects.append(Rejected(line.line_id, line.received_at, reason, message))
         else:
             found.events.append(Parsed(line, first))
@@ -156,13 +156,6 @@ def _parsed(message: str, received: datetime, offset: timedelta) -> tuple[dict[s
         return document, f5_telemetry.parse(document or message, received)
     some = parse_auto(message, received, offset)
     return {}, some if isinstance(some, list) else [some]
-
-
-def _outside(at: datetime | None, span: tuple[datetime | None, datetime | None]) -> str:
-    oldest, newest = span
-    if at and ((oldest and at < oldest) or (newest and at > newest)):
-        return f"its time, {at:%Y-%m-%d %H:%M:%S}, is outside of what is kept"
-    return ""
 
 
 def _again(text: str, parsed: dict[str, RequestLine]) -> RequestLine | records.Reject:
