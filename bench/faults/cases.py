@@ -129,5 +129,15 @@ def _faults(world: World, plan: Plan, rng: random.Random) -> list[Fault]:
             fault = choose(to, f"F{n + 1:02d}", kind, variant, begins)
             if fault is not None:
                 out.append(fault)
+        else:
+            _healthy(world, rng, begins)
         at += EACH_S
     return out
+
+
+def _healthy(world: World, rng: random.Random, at: float) -> None:
+    """Nothing is wrong: other clients come in a burst, or somebody runs a DAG for past days."""
+    world.bursts.append((at, at + rng.uniform(60, 180), rng.choice(world.endpoints).index))
+    quick = [dag.dag_id for dag in world.dags if all(task.kind not in ("bulk", "wait") for task in dag.tasks)]
+    if quick:
+        world.backfills.append((at + 5, rng.choice(quick)))

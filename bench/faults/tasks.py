@@ -94,6 +94,9 @@ def uuid7(at: float, *key: object) -> str:
     return f"{made[:8]}-{made[8:]}-7{rng.randrange(16**3):03x}-{tail}"
 
 
+BACKFILL = 5  # runs of one backfill
+
+
 class Scheduler:
     """Runs all DAGs of the world from its start to its end."""
 
@@ -116,21 +119,25 @@ class Scheduler:
         return self.tries
 
     def _runs(self, dag: Dag) -> None:
-        at = self.world.start + dag.first_s
-        n = 0
+        at, n = self.world.start + dag.first_s, 0
         while at < self.world.end - 240:
-            rng = stream(self.world.seed, dag.dag_id, n)
-            when = at + rng.uniform(0, 0.4)
-            # The SDK sends it since 3.3.
-            trace = (
-                ""
-                if not self.world.version.startswith("3.3")
-                else f"00-{rng.randrange(16**32):032x}-{rng.randrange(16**16):016x}-00"
-            )
-            run = Run(dag, f"{'scheduled' if n % 4 else 'manual'}__{iso(when)}", when, trace)
-            self.runs.append(run)
-            self._step(run, when + rng.uniform(0.1, 0.6))
+            self._begin(dag, at, n, "scheduled" if n % 4 else "manual")
             at, n = at + dag.period_s, n + 1
+        for at, dag_id in self.world.backfills:
+            if dag_id == dag.dag_id:
+                for k in range(BACKFILL):
+                    self._begin(dag, at + k * 0.7, n + k, "backfill")
+                n += BACKFILL
+
+    def _begin(self, dag: Dag, at: float, n: int, how: str) -> None:
+        rng = stream(self.world.seed, dag.dag_id, n)
+        when = at + rng.uniform(0, 0.4)
+        trace = f"00-{rng.randrange(16**32):032x}-{rng.randrange(16**16):016x}-00"
+        if not self.world.version.startswith("3.3"):  # the SDK sends it since 3.3
+            trace = ""
+        run = Run(dag, f"{how}__{iso(when)}", when, trace)
+        self.runs.append(run)
+        self._step(run, when + rng.uniform(0.1, 0.6))
 
     def _step(self, run: Run, at: float) -> None:
         """Schedule the instances of the next task; close the run behind the last."""

@@ -166,25 +166,32 @@ def _settle(sim: Sim, x: Exchange, way: Way) -> None:
 
 
 def others(sim: Sim) -> None:
-    """The requests of other clients, and the errors that are nobody's fault."""
+    """The requests of other clients, their bursts, and the errors that are nobody's fault."""
     world = sim.world
     for ep in world.endpoints:
-        rng = stream(world.seed, ep.service, "others")
-        at, n = world.start + rng.expovariate(ep.rate / 60), 0
-        while at < world.end:
-            client = world.proxy or rng.choice(world.clients)
-            uri = (
-                f"/ui/status?c={n}"
-                if ep.execution
-                else f"/{ep.service}{rng.choice(('', '/list', '/items/SKU', '/status'))}"
-            )
-            method = "POST" if rng.random() < 0.12 else "GET"
-            x = Exchange(
-                at, ep, client, method, uri + (f"{n % 40:03d}" if uri.endswith("SKU") else ""), ua=rng.choice(AGENTS)
-            )
-            call(sim, x, (ep.service, "other", n), 60.0)
-            at, n = at + rng.expovariate(ep.rate / 60), n + 1
+        _others_of(sim, ep, world.start, world.end, ep.rate, "other")
+    for n, (start, end, index) in enumerate(world.bursts):
+        ep = world.endpoints[index]
+        _others_of(sim, ep, start, end, max(20.0, 3 * ep.rate), f"burst{n}")
     _background(sim)
+
+
+def _others_of(sim: Sim, ep: Endpoint, start: float, end: float, rate: float, name: str) -> None:
+    world = sim.world
+    rng = stream(world.seed, ep.service, name)
+    at, n = start + rng.expovariate(rate / 60), 0
+    while at < end:
+        client = world.proxy or rng.choice(world.clients)
+        uri = (
+            f"/ui/status?c={n}"
+            if ep.execution
+            else f"/{ep.service}{rng.choice(('', '/list', '/items/SKU', '/status'))}"
+        )
+        method = "POST" if rng.random() < 0.12 else "GET"
+        tail = f"{n % 40:03d}" if uri.endswith("SKU") else ""
+        x = Exchange(at, ep, client, method, uri + tail, ua=rng.choice(AGENTS))
+        call(sim, x, (ep.service, name, n), 60.0)
+        at, n = at + rng.expovariate(rate / 60), n + 1
 
 
 def _background(sim: Sim) -> None:

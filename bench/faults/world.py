@@ -134,7 +134,10 @@ class World:
     declared_gap: bool = False
     background: float = 0.0  # errors of others per minute
     clients: list[str] = field(default_factory=list)
-    executor_slots: int = 64
+    bursts: list[tuple[float, float, int]] = field(
+        default_factory=list
+    )  # from, to, endpoint: many more requests of others
+    backfills: list[tuple[float, str]] = field(default_factory=list)  # when, DAG: several runs at once
     queued_timeout_s: float = 600.0
     confounders: list[str] = field(default_factory=list)
 
