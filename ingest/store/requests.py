@@ -223,12 +223,7 @@ def _take(
 
 
 def _read(
-    pairer: Pairer,
-    counts: Counts,
-    base: int,
-    taken: fast_lane.Taken,
-    one: fast_lane.Parse,
-    span: tuple[int, int],
+    pairer: Pairer, counts: Counts, base: int, taken: fast_lane.Taken, one: fast_lane.Parse, span: tuple[int, int]
 ) -> None:
     """Parse and pair the lines that were left."""
     add, (low, high), parsed = pairer.add, span, taken.parsed
