@@ -15,7 +15,7 @@ from dashboards.filters import Filter
 from dashboards.queries import answers, audit, dependents, freshness, health_events, narrow, paging, requests
 from dashboards.queries.database import reading
 from dashboards.queries.incident_rows import RELATED, incident_rows, rows_of
-from dashboards.queries.preceding import Preceding, preceding, subject
+from dashboards.queries.preceding import SAME, Preceding, preceding, subject
 from dashboards.queries.rows import (
     ActionRow,
     HealthEventRow,
@@ -183,7 +183,7 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
         requests_total=requests.counted(row.endpoint_id, row.start, end) if row.endpoint_id else 0,
         reach=_reach(row, hit, others, scope, kept.reach),
         not_part=_not_part(row, end, {one.airflow for one in hit}, scope),
-        preceded=audit.preceding(row.start, _sources(row, hit)), before=_before(incident_id, row, now),
+        preceded=audit.preceding(row.start + SAME, _sources(row, hit)), before=_before(incident_id, row, now),
         notes=noted([incident_id]).get(incident_id, ()), merged=_merged(incident_id),
         onset=_told(kept.onset), ending=_told(kept.ending) if kept.end and kept.ending else None,
         parts=incident_rows(models.Incident.objects.filter(parent=incident_id, merged_into=None).order_by("start"), now),

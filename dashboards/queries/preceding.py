@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,12 +15,14 @@ from airf5.accounts.models import UserAction
 from airf5.accounts.roles import Scope
 from dashboards.queries.audit import MACHINE_VERBS
 from dashboards.queries.database import reading
-from dashboards.words import short
+from dashboards.words import listed, many, short
 from ingest import models
 
 CHANGES = timedelta(hours=1)  # what people changed, and what happened to the device
 DEPLOYED = timedelta(hours=24)  # deployments and certificates: many DAGs run once a day
+SAME = timedelta(seconds=1)  # the ltm log has whole seconds: what a change broke can stand a moment before the change
 MOST = 20
+MOST_NAMED = 5  # of the other DAGs of a deployment
 MOST_READ = 300  # of each kind
 
 # What F5's people do without changing anything.
@@ -83,7 +86,7 @@ def _once(found: Iterable[Preceding]) -> Iterable[Preceding]:
 
 
 def _changes(subject: Subject, scope: Scope) -> Iterable[Preceding]:
-    during = {"at__gte": subject.at - CHANGES, "at__lt": subject.at}
+    during = {"at__gte": subject.at - CHANGES, "at__lt": subject.at + SAME}
     f5 = UserAction.objects.filter(layer="f5", source__in=subject.devices, **during)
     airflow = UserAction.objects.filter(layer="airflow", source__in=subject.airflows, **during)
     if scope.dags is not None:
@@ -121,7 +124,7 @@ def _about_airflow(subject: Subject, dag_id: str, text: str) -> tuple[int, str]:
 
 
 def _device(subject: Subject) -> Iterable[Preceding]:
-    during = {"at__gte": subject.at - CHANGES, "at__lt": subject.at}
+    during = {"at__gte": subject.at - CHANGES, "at__lt": subject.at + SAME}
     events = models.HealthEvent.objects.filter(device__name__in=subject.devices, kind="device", **during)
     for event in events.filter(state__in=FAILOVER).select_related("device").order_by("-at", "-id")[:MOST_READ]:
         says = f"{event.state.replace('_', ' ')} {event.object}".strip()
@@ -154,14 +157,20 @@ def _deployments(subject: Subject, scope: Scope) -> Iterable[Preceding]:
     made = made.filter(Q(at__gte=subject.at - DEPLOYED, dag_id__in=subject.dags) | Q(at__gte=subject.at - CHANGES))
     if scope.dags is not None:
         made = made.filter(dag_id__in=scope.dags)
+    others: dict[str, list[models.DagVersion]] = defaultdict(list)
     for one in made.select_related("airflow").order_by("-at", "-id")[:MOST_READ]:
-        hit = one.dag_id in subject.dags
+        if one.dag_id not in subject.dags:
+            others[one.airflow.name].append(one)
+            continue
         commit = f" ({one.bundle} {one.bundle_version})" if one.bundle_version else ""
         says = f"version {one.number} of {one.dag_id} deployed{commit}"
-        about = f"{one.dag_id}, which was hit" if hit else one.dag_id
-        yield Preceding(
-            one.at, "deployment", "airflow", one.airflow.name, "", says, about, DAG if hit else OTHER, one.raw
-        )
+        about = f"{one.dag_id}, which was hit"
+        yield Preceding(one.at, "deployment", "airflow", one.airflow.name, "", says, about, DAG, one.raw)
+    for airflow, told in others.items():  # a deployment of all DAGs is one thing that happened
+        names = sorted({one.dag_id for one in told})
+        says = f"new versions of {many(len(names), 'other DAG')}: {listed(names, MOST_NAMED)}"
+        raw = "\n".join(one.raw for one in told[:MOST_NAMED])
+        yield Preceding(told[0].at, "deployment", "airflow", airflow, "", says, "DAGs that were not hit", OTHER, raw)
 
 
 def subject(row: Any, tries: Sequence[Any]) -> Subject:

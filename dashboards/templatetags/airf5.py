@@ -39,6 +39,7 @@ ICONS = {
     "open": "route", "over": "ok", "late": "slow", "empty": "unknown", "refused": "x", "unavailable": "x",
     "new": "wait", "closed": "ok", "has_members": "ok", "no_members": "x", "available": "ok",
     "removed": "skip", "added": "ok",
+    "misroute": "route", "latency": "slow", "errors": "x", "on": "ok", "off": "pause", "learning": "wait",
 }  # fmt: skip
 # What the sheet knows as data-state, for words it does not.
 HUES = {
@@ -46,6 +47,7 @@ HUES = {
     "unanswered": "failed", "client_error": "4xx", "late": "slow", "refused": "failed", "unavailable": "failed",
     "forced_down": "failed", "node_down": "failed", "no_members": "failed", "up_for_reschedule": "up_for_retry",
     "available": "success", "has_members": "success",
+    "misroute": "route", "latency": "slow", "errors": "failed", "on": "success", "off": "unknown", "learning": "unknown",
 }  # fmt: skip
 
 
@@ -198,7 +200,8 @@ def of_all(counts: Sequence[int]) -> str:
 @register.filter
 def until(at: datetime, then: datetime) -> str:
     """How long before `then` it was."""
-    return f"{words.dur((then - at).total_seconds())} before"
+    seconds = (then - at).total_seconds()
+    return f"{words.dur(seconds)} before" if seconds >= 1 else "that moment"
 
 
 @register.filter

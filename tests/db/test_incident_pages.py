@@ -71,7 +71,7 @@ def test_what_concerns_the_object_at_fault_comes_first_then_its_pool_its_dags_th
 def test_what_is_too_long_ago_or_changed_nothing_or_came_later_did_not_precede_it() -> None:
     incident = an_incident()
     world.an_action(START - CHANGES - timedelta(seconds=1), source="bigip-1")
-    world.an_action(START + timedelta(seconds=1), source="bigip-1")
+    world.an_action(START + timedelta(seconds=1, milliseconds=1), source="bigip-1")
     world.an_action(before(minutes=1), source="bigip-1", verb="login", target="")
     world.an_action(before(minutes=1), source="other-device")
     world.an_action(before(minutes=1), layer="airflow", source="prod", verb="trigger_dag_run")
@@ -85,6 +85,21 @@ def test_one_command_that_is_logged_twice_stands_once() -> None:
     for raw in ("tmsh: modify ltm pool /Common/pool_orders", "mcpd: transaction /Common/pool_orders"):
         world.an_action(before(minutes=1), source="bigip-1", raw=raw)
     assert len(preceded(incident)) == 1
+
+
+def test_a_change_of_the_very_second_in_which_it_began_precedes_it() -> None:
+    incident = an_incident()
+    world.an_action(START + timedelta(milliseconds=800), source="bigip-1")
+    assert len(preceded(incident)) == 1
+
+
+def test_a_deployment_of_many_dags_that_were_not_hit_is_one_row() -> None:
+    incident = an_incident()
+    for n in range(8):
+        a_version(f"dag{n}", before(minutes=5, seconds=n))
+    assert [one.says for one in preceded(incident)] == [
+        "new versions of 8\u00a0other DAGs: dag0, dag1, dag2, dag3 and 4 more"
+    ]
 
 
 def test_certificates_that_ran_out_precede_it() -> None:
