@@ -212,7 +212,10 @@ def _by_time_case(facts: Facts, candidate: Candidate, of: int) -> Case:
 
 
 def slowing(facts: Facts) -> Case | None:
-    """The request that took most of a slow try's extra time: slow itself, or failed and repeated until it went well."""
+    """The request that took most of a slow try's extra time, alone or with others of its endpoint that went badly.
+
+    Slow itself, or failed and repeated until it went well.
+    """
     own, median = facts.attempt.own_s, facts.attempt.median_s
     if own is None or median is None:
         return None
@@ -220,9 +223,25 @@ def slowing(facts: Facts) -> Case | None:
     best = max(exact, key=lambda r: _lost(r, facts), default=None)
     if best is not None and _lost(best, facts) >= 0.5 * (own - median):
         return _case(facts, best)
+    bad = [r for r in exact if is_bad(r, facts) and not normal(r)]
+    lost = {e: _together([r for r in bad if r.endpoint_id == e], facts) for e in {r.endpoint_id for r in bad}}
+    worst = max(lost, key=lambda e: (lost[e], -e), default=None)
+    if worst is not None and lost[worst] >= 0.5 * (own - median):
+        return _case(facts, max((r for r in bad if r.endpoint_id == worst), key=lambda r: _lost(r, facts)))
     if any(r.link in (Link.UUID, Link.HEADER) and not r.execution for r in exact):
         return None
     return by_time(facts)
+
+
+def _together(requests: list[Request], facts: Facts) -> float:
+    """Seconds that these requests cost together: from each to what cured it, times that overlap counted once."""
+    total, until = 0.0, None
+    for r in requests:
+        end = r.at + timedelta(seconds=_lost(r, facts))
+        start = r.at if until is None else max(r.at, until)
+        total += max(0.0, (end - start).total_seconds())
+        until = end if until is None else max(until, end)
+    return total
 
 
 def _lost(request: Request, facts: Facts) -> float:

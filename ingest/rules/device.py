@@ -114,6 +114,7 @@ def _names_client(event: Health, case: Case) -> bool:
     """The event is about this connection, or at least about this client (whole address, not a part of a longer one)."""
     address, port = case.request.client, case.request.client_port
     words = event.raw.replace("->", " ").replace(",", " ").replace(";", " ").split()
+    words += [str(event.detail.get(end, "")) for end in ("source", "target")]
     return any(w == f"{address}:{port}" or w == f"{address}.{port}" or w == address for w in words)
 
 

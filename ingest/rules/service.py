@@ -73,10 +73,15 @@ def service_refused(case: Case) -> Finding | None:
     others = [r for r in case.route.near if r.status is not None and r.status < 400]
     return finding(
         case, "service_refused",
-        f"Service: it refused this caller with {request.status} ({_refusal(request)}); the route is well.",
-        0.93, "caller", case.facts.attempt.conn_id or case.facts.attempt.task_id, acquitted=True,
+        f"Service: it refused this caller{_as_whom(case)} with {request.status} ({_refusal(request)}); the route is well.",
+        0.93, "service", request.f5_pool or request.endpoint, acquitted=True,
         reasons=((True, f"{len(others)} of {len(case.route.near)} other requests to it were answered well at that time."),),
     )  # fmt: skip
+
+
+def _as_whom(case: Case) -> str:
+    connection = case.facts.attempt.conn_id
+    return f" (connection {connection})" if connection else ""
 
 
 def _refusal(request: Request) -> str:

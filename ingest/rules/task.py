@@ -165,6 +165,8 @@ def slot_starvation(facts: Facts) -> Finding | None:
     attempt = facts.attempt
     # Airflow writes both times at once for what it gives up before a worker took it
     started = attempt.start_at is not None and (attempt.start_at < attempt.end_at or bool(attempt.hostname))
+    if attempt.slow:
+        return _slow_to_start(facts)
     if started or attempt.queued_at is None or facts.requests:
         return None
     waited = (attempt.end_at - attempt.queued_at).total_seconds()
@@ -178,6 +180,22 @@ def slot_starvation(facts: Facts) -> Finding | None:
         "slot_pool",
         attempt.airflow_pool,
     )
+
+
+def _slow_to_start(facts: Facts) -> Finding | None:
+    """A slow try that lost its time before a worker began with it, where its own time counts from the queue."""
+    attempt = facts.attempt
+    if None in (attempt.start_at, attempt.queued_at, attempt.own_s, attempt.median_s):
+        return None
+    waited = (attempt.start_at - attempt.queued_at).total_seconds()  # type: ignore[operator]
+    whole = (attempt.end_at - attempt.queued_at).total_seconds()  # type: ignore[operator]
+    if abs(whole - attempt.own_s) > 1.0 or waited < 0.8 * (attempt.own_s - attempt.median_s):  # type: ignore[operator]
+        return None
+    return _own(
+        facts, "slot_starvation",
+        f"Task: it waited {waited:.0f} s for a slot or a worker; then it took {whole - waited:.0f} s.",
+        0.85, "slot_pool", attempt.airflow_pool,
+    )  # fmt: skip
 
 
 def data_volume(case: Case) -> Finding | None:

@@ -85,6 +85,7 @@ def health(seconds: float, state: str, member: str = "", kind: str = "member", *
         7,
         more.pop("raw", ""),
         "ltm",
+        more.pop("detail", {}),
     )
 
 

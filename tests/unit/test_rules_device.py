@@ -131,3 +131,22 @@ def test_the_error_of_an_outbound_call_is_not_looked_for_among_calls_of_the_api(
     found = judge(facts((outbound, lost), RESET, GOOD_BEFORE))
     assert found.request == outbound and found.cause == "unanswered"
     assert found.request.at < at(2) - timedelta(seconds=1)
+
+
+def test_many_short_losses_on_one_route_are_what_made_a_try_slow() -> None:
+    lost = [replace(beats(0)[-1], at=at(-20 + 4 * n), status=None, outcome=Outcome.UNANSWERED, member="", response_us=None,
+                    path=f"/execution/task-instances/{{uuid}}/{call}", uri=f"/execution/task-instances/x/{call}")
+            for n, call in enumerate(("run", "heartbeat", "rtif", "state"))]  # fmt: skip
+    cured = [replace(r, at=r.at + timedelta(seconds=3.5), status=200, outcome=Outcome.OK, member=M1) for r in lost]
+    given = facts((*lost, *cured), None, state="success", slow=True, own_s=20.0, median_s=2.0)
+    assert judge(given).cause == "api_unreachable"
+    one = facts((lost[0], cured[0]), None, state="success", slow=True, own_s=20.0, median_s=2.0)
+    assert judge(one).cause == "undecided"
+
+
+def test_a_slow_try_that_waited_for_a_worker_starved() -> None:
+    given = facts((), None, state="success", slow=True, own_s=66.0, median_s=5.0, end=6.0)
+    waited = replace(given.attempt, queued_at=at(-60), start_at=at(0))
+    assert judge(replace(given, attempt=waited)).cause == "slot_starvation"
+    worked = replace(given.attempt, queued_at=at(-60), start_at=at(-59))
+    assert judge(replace(given, attempt=worked)).cause == "undecided"
