@@ -18,7 +18,7 @@ from ingest import models
 
 MINUTE = timedelta(minutes=1)
 MOST = 20
-TALKING = ("f5_request", "airflow_api", "airflow_db")  # the others are silent by nature
+TALKING = ("f5_request", "f5_telemetry", "airflow_api", "airflow_db")  # the others are silent by nature
 FIRST = ("failed", "slow", "unknown", "ok")
 
 

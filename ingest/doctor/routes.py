@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 
 from ingest import device_findings
 from ingest.doctor.findings import FAIL, OK, WARN, Finding
-from ingest.models import Airflow, Connection, Device, Endpoint, Feed, RequestMinute
+from ingest.models import Airflow, Connection, Device, Endpoint, Feed, RequestMinute, request_feeds
 from ingest.store import devices
 
 LOOK_BACK = timedelta(hours=24)
@@ -24,15 +24,14 @@ WHERE ts > %s AND try_key_id IS NOT NULL AND endpoint_id = ANY(%s)"""
 
 def routes_are_seen(now: datetime) -> Iterator[Finding]:
     """Virtual servers with requests, those no Airflow uses, those that see no HTTP, and the Execution API's."""
-    mine = list(Endpoint.objects.filter(group__devices__feeds__capture="").distinct().order_by("name"))
+    mine = list(Endpoint.objects.filter(group__devices__feeds__capture="", removed_at=None).distinct().order_by("name"))
     talking = set(
         RequestMinute.objects.filter(start__gt=now - LOOK_BACK, endpoint_id__in=[one.pk for one in mine])
         .values_list("endpoint_id", flat=True).distinct()
     )  # fmt: skip
-    logs = Feed.objects.filter(capture="", enabled=True, kind=Feed.Kind.F5_REQUEST)
     if talking:
         yield Finding(OK, "virtual servers", f"{len(talking)} had requests in the last 24 hours.")
-    elif logs.exists():
+    elif request_feeds("").exists():
         yield Finding(
             FAIL, "virtual servers", "No request of any has arrived in the last 24 hours.",
             "Attach the request-logging profile to the virtual servers that Airflow uses (`manage.py f5config`).",

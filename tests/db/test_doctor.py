@@ -291,6 +291,20 @@ def test_routes_that_no_airflow_uses_that_are_blind_and_the_execution_api() -> N
     assert any("It crosses F5 at /Common/vs_api" in one for one in told(routes.routes_are_seen, OK))
 
 
+def test_what_is_pushed_counts_as_requests_and_what_was_removed_is_no_lack() -> None:
+    route = world.a_route("gone")
+    a_feed("f5_telemetry", "lb1/telemetry", device=Device.objects.get())
+    assert told(routes.routes_are_seen, FAIL) == [
+        "virtual servers: No request of any has arrived in the last 24 hours."
+    ]
+    route.sees_http = False
+    route.save()
+    assert any("/Common/vs_gone see" in one for one in told(routes.routes_are_seen, WARN))
+    route.removed_at = timezone.now()
+    route.save()
+    assert not any("/Common/vs_gone" in one for one in told(routes.routes_are_seen, WARN))
+
+
 def test_what_a_devices_configuration_lacks_is_told_once_for_all_it_concerns() -> None:
     for name in ("a", "b", "c"):
         route = world.a_route(name)

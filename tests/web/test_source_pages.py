@@ -51,9 +51,19 @@ def why(feed: models.Feed) -> Ask:
 
 
 def test_the_question_can_be_sent_as_it_stands(feed: models.Feed) -> None:
+    before = timezone.now()
     page = a_client().get("/sources/").content.decode()
     field = page[page.index('name="at"') :]
-    assert field[field.index('value="') + 7 :].startswith(f"{timezone.now():%Y-%m-%d }")
+    days = tuple(f"{at:%Y-%m-%d }" for at in (before, timezone.now()))  # midnight may pass meanwhile
+    assert field[field.index('value="') + 7 :].startswith(days)
+
+
+def test_a_device_that_pushes_should_have_spoken(feed: models.Feed, why: Ask) -> None:
+    said = "No line was read within the two minutes after its start."
+    at = timezone.now() - timedelta(hours=2)
+    for kind, speaks in (("f5_telemetry", True), ("f5_request", True), ("f5_ltm", False)):
+        models.Feed.objects.filter(pk=feed.pk).update(kind=kind)
+        assert (said in why(at)) is speaks, kind
 
 
 def test_a_minute_in_a_gap_is_explained_by_it(feed: models.Feed, why: Ask) -> None:
