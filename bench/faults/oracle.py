@@ -143,9 +143,8 @@ class Oracle:
     # --- calls that crossed the device ----------------------------------------------------------------------------
 
     def _whole(self, row: Row) -> bool:
-        """Both of its lines arrived, as far as the device wrote them."""
-        wants_request = row.x.asked and self.world.template != "response"
-        return (row.request is not None or not wants_request) and (row.response is not None or not row.x.answered)
+        """The line that tells how it ended is there: the answer, or the question that nobody answered."""
+        return row.response is not None if row.x.answered else row.request is not None
 
     def _sent(self, t: Try, x: Exchange, row: Row, fault: Fault | None, slow: bool) -> Told:
         kind = KINDS[fault.kind] if fault else None
