@@ -19,6 +19,7 @@ from bench.faults.write_f5 import stamp
 
 TAIL_S = 420.0  # retries and lost heartbeats reach so far beyond a fault's end
 SLOW_FACTOR, SLOW_EXTRA_S, SLOW_SAMPLES = 2.0, 10.0, 5
+HAIR = 1.1  # nearer to the limit it is asked of nobody
 
 
 def slow(tries: list[Try]) -> tuple[set[Any], set[Any]]:
@@ -31,14 +32,13 @@ def slow(tries: list[Try]) -> tuple[set[Any], set[Any]]:
     for same in by_task.values():
         same.sort(key=lambda t: t.end)
         for n, t in enumerate(same):
-            if t.own_s <= SLOW_EXTRA_S:
+            if t.own_s * HAIR <= SLOW_EXTRA_S:
                 continue
             before = [o.own_s for o in same[:n]]
             later = [o.own_s for o in same if o is not t]
-            said = [_is_slow(t.own_s, found) for found in (before, later)]
-            if all(said):
+            if all(_is_slow(t.own_s / HAIR, found) for found in (before, later)):
                 sure.add(t.key)
-            elif any(said):
+            elif any(_is_slow(t.own_s * HAIR, found) for found in (before, later)):
                 edge.add(t.key)
     return sure, edge
 
