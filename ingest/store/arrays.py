@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 
-def texts(values: Iterable[str | None]) -> str:
+def texts(values: Iterable[str]) -> str:
     """An array of texts, or of anything that is read from a text."""
-    quoted = (None if text is None else text.replace("\\", "\\\\").replace('"', '\\"') for text in values)
-    return "{" + ",".join(["NULL" if text is None else f'"{text}"' for text in quoted]) + "}"
+    found = list(values)
+    if not found:
+        return "{}"
+    joined = '","'.join(found)
+    if "\\" in joined or joined.count('"') != 2 * (len(found) - 1):
+        joined = '","'.join([text.replace("\\", "\\\\").replace('"', '\\"') for text in found])
+    return f'{{"{joined}"}}'
 
 
-def numbers(values: Iterable[int | None]) -> str:
+def numbers(values: Iterable[int]) -> str:
     """An array of whole numbers."""
-    return "{" + ",".join(["NULL" if value is None else str(value) for value in values]) + "}"
+    return "{" + ",".join(map(str, values)) + "}"

@@ -148,7 +148,7 @@ class _Piece:
         spooled = (end > sender) & (end - sender <= _LONGEST_SENDER)
         spooled &= block.letter(np.minimum(sender, begin) - 1, " ") & block.letter(end, " ")
         end = np.where(spooled, end, sender)
-        spooled &= ~block.has_blank(Spans(start, start + _STAMP)) & ~block.has_blank(Spans(sender, end))
+        spooled &= ~block.has_blank_in(start, _STAMP) & ~block.has_blank(Spans(sender, end))
         good: Flags = block.says(begin, literal) & ((begin == start) | spooled)
         return good
 

@@ -132,6 +132,15 @@ class Block:
             found |= _zero_bytes(word ^ np.uint64(0x2020202020202020)) != 0
         return found
 
+    def has_blank_in(self, start: Places, size: int) -> Flags:
+        """Whether a blank stands in the first `size` bytes from these places on; 32 of them have to be there."""
+        words = self._wide(32)[start].view("<u8").reshape(-1, 4) ^ np.uint64(0x2020202020202020)
+        beyond = np.frombuffer(bytes(size) + b"\xff" * (32 - size), dtype=np.uint64)
+        zero = _zero_bytes(words | beyond)
+        found: Flags = np.zeros(len(start), dtype=np.bool_)
+        found[np.flatnonzero(zero) // 4] = True
+        return found
+
     def _last_word(self, start: Places, end: Places) -> Words:
         """The last eight bytes before `end`, those before `start` given as "0"."""
         unused = (np.maximum(8 - (end - start), 0) << 3).astype(np.uint64)

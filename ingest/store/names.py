@@ -72,6 +72,8 @@ def texts(kind: Text, wanted: Collection[str]) -> dict[str, int]:
 
 def try_keys(scope: str, wanted: Collection[str]) -> dict[str, int]:
     """The ids of these try keys. A capture's keys are its own: two captures of one run hold the same UUIDs."""
+    if not scope:
+        return texts(TRY_KEY, wanted)
     ids = texts(TRY_KEY, {scoped_key(scope, key) for key in wanted})
     return {key: ids[scoped_key(scope, key)] for key in wanted}
 

@@ -223,7 +223,12 @@ def _take(
 
 
 def _read(
-    pairer: Pairer, counts: Counts, base: int, taken: fast_lane.Taken, one: fast_lane.Parse, span: tuple[int, int]
+    pairer: Pairer,
+    counts: Counts,
+    base: int,
+    taken: fast_lane.Taken,
+    one: fast_lane.Parse,
+    span: tuple[int, int],
 ) -> None:
     """Parse and pair the lines that were left."""
     add, (low, high), parsed = pairer.add, span, taken.parsed
@@ -232,9 +237,12 @@ def _read(
         if type(found) is RequestLine and low <= found[1] <= high:
             add(found, base | offset)
             continue
-        is_bad = isinstance(found, Reject)
-        reason = found.reason if is_bad else feeds.said_outside(datetime.fromtimestamp(found[1] / 1e6, UTC))
-        text = found.raw if is_bad else clean(raw.decode("utf-8", "replace"))
+        if isinstance(found, Reject):
+            reason, text = found.reason, found.raw
+        else:
+            reason, text = "its time is outside of what is kept", clean(raw.decode("utf-8", "replace"))
+            at = datetime.fromtimestamp(found[1] / 1e6, UTC)
+            reason = f"its time, {at:%Y-%m-%d %H:%M:%S}, is outside of what is kept"
         spool = split_spool(text)
         counts.rejects.append(Rejected(base | offset, spool.received if spool else timezone.now(), reason, text))
 
@@ -289,7 +297,7 @@ def _store(
             with cursor.copy(f"COPY ingest_request ({COPY_COLUMNS}) FROM STDIN (FORMAT binary)") as copy:
                 for block in lane.blocks(batch):
                     copy.write(block)
-            lane.count(batch)
+                lane.count(batch)  # while the server stores the rows
         with cursor.copy(f"COPY ingest_request ({REQUEST_COLUMNS}) FROM STDIN") as copy:
             for block in batch.requests():
                 copy.write(block)
