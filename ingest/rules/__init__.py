@@ -9,12 +9,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from . import device, members, route, service, task, unknown, unreached
+from . import device, measured, members, route, service, task, unknown, unreached
 from .bad import Case, deciding, slowing
+from .causes import CAUSES, UNKNOWN
 from .facts import Facts, Finding
 
 # Raised with a release by which the same facts can give another finding: what is kept of earlier answers names theirs.
 RULES_VERSION = "2"
+MOST_OVER_A_GAP = task.OVER_A_GAP
 
 T = TypeVar("T")
 CaseRule = Callable[[Case], Finding | None]
@@ -88,9 +90,17 @@ def judge(facts: Facts) -> Finding:
     return unknown.some_missing(facts, None, found)
 
 
+def _confidence(rule: str, found: Finding) -> float:
+    """What the rule claims, drawn towards how often it was right; over a gap and for what is unknown it is not raised."""
+    drawn = measured.drawn(rule, found.confidence)
+    low = CAUSES[found.cause].culprit == UNKNOWN or found.confidence <= MOST_OVER_A_GAP
+    return min(drawn, found.confidence) if low else drawn
+
+
 def _first(rules: tuple[Callable[[T], Finding | None], ...], given: T) -> Finding | None:
     for rule in rules:
         found = rule(given)
         if found is not None:
-            return replace(found, rule=f"{rule.__module__.rsplit('.', 1)[-1]}.{rule.__name__}")
+            name = f"{rule.__module__.rsplit('.', 1)[-1]}.{rule.__name__}"
+            return replace(found, rule=name, confidence=_confidence(name, found))
     return None
