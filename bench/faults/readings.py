@@ -139,7 +139,7 @@ def verdicts_of(airflow: Airflow, judged: Judged) -> list[dict[str, Any]]:
 def _addresses(v: Verdict) -> list[str]:
     """Of the verdict's virtual server and of its pool's members: some messages name nothing else."""
     members = v.f5_pool.members.all() if v.f5_pool else ()
-    return [one.address for one in (v.endpoint, *members) if one is not None and one.address]
+    return sorted({one.address for one in (v.endpoint, *members) if one is not None and one.address})
 
 
 def span(t: Try) -> tuple[datetime, datetime]:
