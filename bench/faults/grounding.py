@@ -61,7 +61,11 @@ class Source:
             for line in content.decode("utf-8", "replace").splitlines():
                 self.lines.update((line, _RECEIVED.sub("", line, count=1)))
         self.events = {_canonical(item) for item in capture.airflow.get("eventLogs") or ()}
-        self.logs = {_log_key(item): "\n".join(_strings(item)) for item in capture.task_logs}
+        # Airflow 2 answers a log as the repr of a list: its line ends are two characters
+        self.logs = {
+            _log_key(item): "\n".join(_strings(item)).replace("\\n", "\n").replace("\\'", "'")
+            for item in capture.task_logs
+        }
 
     def holds(self, kind: str, raw: str, key: Sequence[Any]) -> bool:
         """Whether this cited row is one of the capture's."""

@@ -97,6 +97,13 @@ def test_a_row_that_the_capture_does_not_hold_is_missing(kind: str, raw: str) ->
     assert (out.grounded, out.missing) == (0, 1)
 
 
+def test_a_log_of_airflow_2_is_read_through_its_repr() -> None:
+    told = repr([("worker", "Task failed with exception\nKeyError: 'total'\n")])
+    source = Source(replace(CAPTURE, task_logs=({**NAMES, "found": True, "content": told},)))
+    assert source.holds("task_log", "KeyError: 'total'\nTask failed with exception: KeyError: 'total'", KEY)
+    assert not source.holds("task_log", "KeyError: 'sum'", KEY)
+
+
 def test_a_row_of_another_object_is_off_the_path() -> None:
     out = cited("health_event", DOWN, f5_pool="/Common/pool_b", component="/Common/pool_b", endpoint="/Common/vs_b")
     assert (out.grounded, out.missing, out.off_path) == (0, 0, 1)
