@@ -62,7 +62,7 @@ class Oracle:
         if fault is None and x is None:
             return untold("task_error")
         if fault is not None and fault.kind == "A4":
-            return Told("slot_starvation", ("undecided",))
+            return Told("slot_starvation")  # REST shows when it was queued and when it began
         if x is None:
             return untold()
         if x.ep.execution:
