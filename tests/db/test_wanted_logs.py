@@ -122,3 +122,10 @@ def test_a_log_that_is_refused_is_told_by_the_pull_itself(feed: Feed) -> None:
     assert (one.log_state, one.log_failed) == ("wanted", 1)
     feed.refresh_from_db()
     assert any("Forbidden" in refusal["sentence"] for refusal in feed.refusals)
+
+
+@pytest.mark.parametrize(("state", "said"), [("wanted", "To be fetched"), ("refused", "not asked for any more")])
+def test_the_page_of_a_try_says_why_there_is_no_log(state: str, said: str, client: Any, admin_user: Any) -> None:
+    client.force_login(admin_user)
+    answer = client.get(f"/tries/{world.a_try(state='failed', log_state=state).pk}/")
+    assert answer.status_code == 200 and said in answer.content.decode()
