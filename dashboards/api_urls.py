@@ -8,6 +8,7 @@ from django.urls import path
 
 from dashboards.api import docs
 from dashboards.api.described import LISTS, ONES
+from dashboards.api.described_contracts import CONTRACTS
 from dashboards.api.views import NothingHere
 
 
@@ -19,7 +20,7 @@ def _name(route: str) -> str:
     return f"api-{route.replace('/', '-')}"
 
 
-_views = {**LISTS, **ONES}
+_views = {**LISTS, **ONES, **CONTRACTS}
 described = [path(f"api/v1/{route}", view.as_view()) for route, view in _views.items()]
 
 urlpatterns = [

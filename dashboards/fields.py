@@ -32,6 +32,8 @@ INCIDENT_STATES = ("open", "over")
 REVIEWS = ("confirmed", "overturned", "none")
 TASK_EVENTS = ("shown", "only")
 LAYERS = ("airflow", "f5", "airf5")
+FINDINGS = ("misroute", "latency", "errors")
+CONTRACT_STATES = ("on", "off", "learning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ FIELDS: dict[str, Field] = {
         Field("culprit", "verdict", "whose fault it was, several with commas", words=CULPRITS, many=True),
         Field("cause", "cause", "code of a cause, several with commas", many=True),
         Field("review", "review", "what people said of the verdict, several with commas", words=REVIEWS, many=True),
+        Field("kind", "kind", "what was found, several with commas", words=FINDINGS, many=True),
         Field("layer", "layer", "whose action it is, several with commas", words=LAYERS, many=True),
         Field("actor", "actor", "who did it, exact or with *", pattern=True),
         Field("verb", "action", "what was done, exact or with *", pattern=True),
@@ -113,6 +116,22 @@ LISTINGS: dict[str, Listing] = {
         Listing("devices", "Devices", last="1h", sorts=("name", "-name")),
         Listing("requests", "Requests", last="1h", sorts=("-at",), states=REQUEST_STATES),
         Listing("health_events", "Health events", fields=COMMON[:-2], sorts=("-at", "at")),
+        Listing(
+            "findings",
+            "Findings before anything failed",
+            fields=(*COMMON[:-3], "kind", "state"),
+            last="7d",
+            sorts=("-at", "at"),
+            states=INCIDENT_STATES,
+        ),
+        Listing(
+            "contracts",
+            "Contracts of routes",
+            fields=COMMON[:-2],
+            last="30d",
+            sorts=("-seen", "seen"),
+            states=CONTRACT_STATES,
+        ),
         Listing("audit", "User actions", fields=(*AUDIT, "layer", "actor", "verb", "task_events"), sorts=("-at", "at")),
         Listing("sources", "Feeds", fields=SOURCE, sorts=("name", "-name")),
         Listing("batches", "Batches", fields=SOURCE, sorts=("-at",)),

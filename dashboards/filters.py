@@ -65,6 +65,7 @@ class Filter:
     culprit: str = ""
     cause: str = ""
     review: str = ""
+    kind: str = ""
     layer: str = ""
     actor: str = ""
     verb: str = ""

@@ -14,6 +14,7 @@ from dashboards.queries import (
     dags,
     devices,
     endpoints,
+    findings,
     freshness,
     health_events,
     incidents,
@@ -56,6 +57,16 @@ def _count_incidents(asked: Filter, scope: Scope) -> int:
 @reading()
 def _count_health_events(asked: Filter, scope: Scope) -> int:
     return health_events.chosen(asked, scope).count()
+
+
+@reading()
+def _count_findings(asked: Filter, scope: Scope) -> int:
+    return findings.chosen(asked, scope).count()
+
+
+@reading()
+def _count_contracts(asked: Filter, scope: Scope) -> int:
+    return findings.contracts_chosen(asked, scope).count()
 
 
 @reading()
@@ -104,6 +115,10 @@ SUBJECTS: dict[str, Subject] = {
                 lambda asked, scope, now: requests.listed(asked, scope), _count_requests),
         Subject("health-events", "health_events", HealthEventRow, "Changes of members, nodes, pools and endpoints.",
                 lambda asked, scope, now: health_events.listed(asked, scope), _count_health_events),
+        Subject("findings", "findings", findings.FindingRow, "What is not as usual of routes, found before anything failed.",
+                lambda asked, scope, now: findings.listed(asked, scope), _count_findings),
+        Subject("contracts", "contracts", findings.ContractRow, "Which pools the requests of a path go to, learned or declared.",
+                lambda asked, scope, now: findings.contracts_listed(asked, scope), _count_contracts),
         Subject("audit", "audit", ActionRow, "User actions of Airflow, F5 and airf5.",
                 lambda asked, scope, now: audit.listed(asked, scope), _count_actions),
         Subject("sources", "sources", freshness.FeedRow, "Feeds: state, lag, and what they read and rejected.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from dashboards import exports
-from dashboards.views import audit, dags, endpoints, incidents, overview, reviews, sources, tries
+from dashboards.views import audit, contracts, dags, endpoints, incidents, overview, reviews, sources, tries
 
 urlpatterns = [
     *exports.urlpatterns,
@@ -26,6 +26,9 @@ urlpatterns = [
     path("requests/", tries.request_list, name="requests"),
     path("endpoints/", endpoints.endpoints, name="endpoints"),
     path("endpoints/<int:ident>/", endpoints.endpoint, name="endpoint"),
+    path("endpoints/<int:ident>/contracts/", contracts.declare, name="declare-contract"),
+    path("endpoints/<int:ident>/contracts/<int:contract>/", contracts.change, name="change-contract"),
+    path("findings/", contracts.findings, name="findings"),
     path("health-events/", endpoints.health_list, name="health_events"),
     path("audit/", audit.audit, name="audit"),
     path("sources/", sources.sources, name="sources"),

@@ -16,6 +16,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     "acknowledge": frozenset({OPERATOR, ADMIN}),
     "note": frozenset({OPERATOR, ADMIN}),
     "overturn": frozenset({OPERATOR, ADMIN}),
+    "contracts": frozenset({OPERATOR, ADMIN}),
     "sources": frozenset({ADMIN}),
     "replay_rejects": frozenset({OPERATOR, ADMIN}),
 }

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from airf5.accounts.roles import scope
+from airf5.accounts.roles import PERMISSIONS, scope
 from dashboards.filters import Filter
 from dashboards.plots import endpoint as drawn
-from dashboards.queries import devices, freshness, health_events
+from dashboards.queries import devices, findings, freshness, health_events
 from dashboards.queries import endpoints as query
 from dashboards.views.page import page, page_or_part
 from dashboards.words import many, short
@@ -38,6 +40,11 @@ def endpoints(request: HttpRequest, asked: Filter) -> HttpResponse:
 
 @page("endpoints")
 def endpoint(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
+    return page_or_part(request, "endpoint", asked, about(request, asked, ident))
+
+
+def about(request: HttpRequest, asked: Filter, ident: int) -> dict[str, Any]:
+    """What the page of an endpoint shows."""
     now = timezone.now()
     fresh = freshness.freshness(now, asked, freshness.capture_of(endpoint=ident))
     found = query.one(ident, asked, scope(request.user), now, fresh)
@@ -45,9 +52,13 @@ def endpoint(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
         raise Http404("There is no such endpoint.")
     most = max((count for column in found.heat for count in column.counts), default=1)
     one, two, three = drawn.level_steps(most)
-    context = {
+    return {
         "page": found,
         "one_page": [found],
+        "flagged": findings.of_endpoint(ident, asked.start, asked.end),
+        "contracts": findings.contracts_of(ident),
+        "may_declare": scope(request.user).role in PERMISSIONS["contracts"],
+        "pools": findings.pools_of(ident),
         "aside": f"of {found.row.device_group}" if freshness.several_groups() else "",
         "title": f"Endpoint {short(found.row.name)}, {asked.time_words().removeprefix('the ')}",
         "crumbs": [("Endpoints", reverse("endpoints")), (short(found.row.name), "")],
@@ -65,7 +76,6 @@ def endpoint(request: HttpRequest, asked: Filter, ident: int) -> HttpResponse:
         "column": (found.heat[0].end - found.heat[0].start).total_seconds() if found.heat else 0,
         "fresh": fresh,
     }
-    return page_or_part(request, "endpoint", asked, context)
 
 
 def _span(low: int, high: int) -> str:

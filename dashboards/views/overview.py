@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from airf5.accounts.roles import scope
 from dashboards.filters import Filter
 from dashboards.plots import overview as drawn
+from dashboards.queries import findings
 from dashboards.queries import now as now_query
 from dashboards.queries import overview as query
 from dashboards.views.page import page, page_or_part
@@ -27,6 +28,7 @@ def overview(request: HttpRequest, asked: Filter) -> HttpResponse:
     context = {"page": found, "plot": drawn.plot(found, asked.start, asked.end), "fresh": found.freshness, "most": most}
     context["cells"] = [(lane, cell) for lane in found.lanes for cell in lane.cells if drawn.tells(cell)]
     context["groups"] = apart(lane.device_group for lane in found.lanes)
+    context["flagged"] = findings.flagged(asked, scope(request.user))
     open_now = f"{len(found.failing)} open incident{'' if len(found.failing) == 1 else 's'}"
     context |= {"title": title(asked), "count": f"{open_now}, {many(found.verdicts, 'try', 'tries')} with a verdict"}
     return page_or_part(request, "overview", asked, context)
@@ -42,7 +44,8 @@ def title(asked: Filter) -> str:
 def now(request: HttpRequest, asked: Filter) -> HttpResponse:
     """Three sentences, no script, no navigation: it must load on a phone at 02:00."""
     found = now_query.now_page(asked, scope(request.user), timezone.now())
-    return render(request, "dashboards/now.html", {"page": found, "asked": asked})
+    flagged = findings.flagged(asked, scope(request.user))
+    return render(request, "dashboards/now.html", {"page": found, "asked": asked, "flagged": flagged})
 
 
 @require_safe

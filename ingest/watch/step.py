@@ -15,9 +15,9 @@ from . import minutes, noting, reading, routes
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = timedelta(minutes=5)  # of requests, in one transaction
+AT_ONCE = timedelta(minutes=10)  # of requests, in one transaction
 TURN_S = 20.0
-LATEST = timedelta(hours=6)  # what is older when the watch begins, or after it stood still, is not looked at
+LATEST = timedelta(hours=2)  # what is older when the watch begins, or after it stood still, is not looked at
 FORGET_AT_ONCE = 500
 
 

@@ -36,6 +36,7 @@ PAGES: dict[str, Callable[[dict[str, Any]], str]] = {
     "requests": lambda ids: "/requests/",
     "endpoints": lambda ids: "/endpoints/",
     "endpoint": lambda ids: f"/endpoints/{ids['endpoint']}/",
+    "findings": lambda ids: "/findings/",
     "health_events": lambda ids: "/health-events/",
     "audit": lambda ids: "/audit/",
     "sources": lambda ids: "/sources/",
@@ -46,6 +47,7 @@ PAGES: dict[str, Callable[[dict[str, Any]], str]] = {
     "why": lambda ids: "/sources/why/?of=device/bigip-1&at=2026-01-01T08:41",
 }
 NO_PAGE = {"search", "acknowledge", "note", "review", "withdraw-review", "export", "export-one", "replay-rejects"}
+NO_PAGE |= {"declare-contract", "change-contract"}
 FILTERED = [name for name in PAGES if name not in ("now", "incident", "try", "why", "accuracy")]
 
 
