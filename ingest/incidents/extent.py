@@ -107,15 +107,26 @@ class Target:
 
 def dated(groups: Sequence[Group], known_to: datetime) -> tuple[list[Target], list[Extent]]:
     """Each group's component, and from when to when it failed, as far as the logs are complete. Five statements."""
-    targets = _targets(groups, known_to)
-    _count(targets)
-    edges = _edges(targets)
-    found = [_extent(t, edges.get(n, ([], []))) for n, t in enumerate(targets)]
-    _wells(targets, found)
-    return targets, found
+    at = _targets(groups, known_to)
+    count(at)
+    edges = _edges(at)
+    found = [_extent(t, edges.get(n, ([], []))) for n, t in enumerate(at)]
+    _wells(at, found)
+    return at, found
+
+
+Window = tuple[datetime, datetime]
 
 
 def _targets(groups: Sequence[Group], known_to: datetime) -> list[Target]:
+    near: dict[tuple[int, str], list[Group]] = defaultdict(list)
+    for g in groups:
+        near[g.first.group, g.first.place].append(g)
+    return targets(groups, [_bounds(g, near[g.first.group, g.first.place], known_to) for g in groups])
+
+
+def targets(groups: Sequence[Group], windows: Sequence[Window]) -> list[Target]:
+    """The component of each of these groups, to be looked at in this window."""
     pools = {i.f5_pool_id for g in groups for i in g.items if i.f5_pool_id}
     of_pool: dict[int, set[int]] = defaultdict(set)
     for pool, endpoint in Endpoint.objects.filter(f5_pool__in=pools).values_list("f5_pool_id", "pk"):
@@ -123,13 +134,10 @@ def _targets(groups: Sequence[Group], known_to: datetime) -> list[Target]:
     names = {name for g in groups for name in g.members}
     found = Member.objects.filter(f5_pool__in=pools, name__in=names).values_list("f5_pool_id", "name", "pk")
     members = {(pool, name): pk for pool, name, pk in found}
-    near: dict[tuple[int, str], list[Group]] = defaultdict(list)
-    for g in groups:
-        near[g.first.group, g.first.place].append(g)
-    return [_target(g, of_pool, members, _bounds(g, near[g.first.group, g.first.place], known_to)) for g in groups]
+    return [_target(g, of_pool, members, window) for g, window in zip(groups, windows, strict=True)]
 
 
-def _bounds(g: Group, near: Sequence[Group], known_to: datetime) -> tuple[datetime, datetime]:
+def _bounds(g: Group, near: Sequence[Group], known_to: datetime) -> Window:
     """The window of a group begins where the same place's trouble before it ended, and ends where the next begins."""
     end = g.end or known_to
     lo, hi = g.start - LOOKBACK, min(max(end, g.start) + AHEAD, max(known_to, g.start) + EDGE)
@@ -143,9 +151,7 @@ def _bounds(g: Group, near: Sequence[Group], known_to: datetime) -> tuple[dateti
     return lo, hi
 
 
-def _target(
-    g: Group, of_pool: dict[int, set[int]], ids: dict[tuple[int | None, str], int], bounds: tuple[datetime, datetime]
-) -> Target:
+def _target(g: Group, of_pool: dict[int, set[int]], ids: dict[tuple[int | None, str], int], bounds: Window) -> Target:
     endpoints = {i.endpoint_id for i in g.items if i.endpoint_id}
     endpoints |= {e for i in g.items if i.f5_pool_id for e in of_pool.get(i.f5_pool_id, ())}
     pools = {i.f5_pool_id for i in g.items}
@@ -162,7 +168,7 @@ def _rows(name: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def _count(targets: Sequence[Target]) -> None:
+def count(targets: Sequence[Target]) -> None:
     """Each target's minutes; a member that answers wrongly shows its 4xx where none of its requests failed."""
     columns: Parameters = {name: [] for name in ("targets", "endpoints", "members", "froms", "tos")}
     for n, t in enumerate(targets):

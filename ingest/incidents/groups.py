@@ -146,6 +146,11 @@ def group(items: Iterable[Item]) -> list[Group]:
     return sequence([g for place in sorted(places) for g in _of_place(sorted(places[place], key=_order))])
 
 
+def merged(groups: Sequence[Group]) -> Group:
+    """One of several."""
+    return groups[0] if len(groups) == 1 else Group(sorted((i for g in groups for i in g.items), key=_order))
+
+
 def sequence(groups: Sequence[Group]) -> list[Group]:
     return sorted(groups, key=lambda g: (g.start, g.first.group, g.first.place, g.cause, _order(g.first)))
 

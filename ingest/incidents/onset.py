@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import log
 
 MINUTE = timedelta(minutes=1)
@@ -71,17 +71,32 @@ def rates(minutes: Sequence[Minute], first: datetime, last: datetime) -> tuple[f
     return trouble, min(max(usual, LEAST), trouble / 2)
 
 
+def kept_failing(minutes: Sequence[Minute], start: datetime, end: datetime, pause: timedelta) -> bool:
+    """Whether a component failed all the time between two hits: no stretch of it was well, and no pause was longer."""
+    between = [m for m in minutes if minute_of(start) <= m.start <= end]
+    moments = [start, *(m.start for m in between if m.bad), end]
+    if any(b - a > pause for a, b in pairwise(moments)):
+        return False
+    hit = [m for m in between if m.start in (minute_of(start), minute_of(end))]
+    return not _run(between, rates(hit, start, end))[1]
+
+
 def _reach(minutes: Sequence[Minute], rates: tuple[float, float]) -> int:
-    """How many of these minutes, going away from a sign, the trouble can reach: until a run of them says "well" PROOF times
-    more likely than "failing still" (a cumulative sum, reset wherever "failing" is the likelier)."""
+    """How many of these minutes, going away from a sign, the trouble can reach."""
+    return _run(minutes, rates)[0]
+
+
+def _run(minutes: Sequence[Minute], rates: tuple[float, float]) -> tuple[int, bool]:
+    """How many minutes it takes until a run of them says "well" PROOF times more likely than "failing still", and whether one
+    does: a cumulative sum, reset wherever "failing" is the likelier."""
     trouble, usual = rates
     total = 0.0
     for n, m in enumerate(minutes):
         total += m.bad * log(usual / trouble) + (m.all - m.bad) * log((1 - usual) / (1 - trouble))
         total = max(0.0, total)
         if total >= PROOF:
-            return n + 1
-    return len(minutes)
+            return n + 1, True
+    return len(minutes), False
 
 
 def begins(upto: Sequence[Minute]) -> datetime | None:

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
+from airf5.failpoints import failpoint
 from ingest.incidents.alike import REOPEN
 from ingest.incidents.groups import Group
 from ingest.models import Incident, IncidentNote
@@ -96,6 +97,7 @@ def write(scope: str, drafts: Sequence[Draft], standing: Standing, now: datetime
     _save(scope, [d for d in every if d.group is None], now)
     _save(scope, [d for d in every if d.group is not None], now)
     _assign(drafts)
+    failpoint("incidents.saved")
     gone = [Incident(pk=pk, merged_into_id=into) for pk, into in standing.merged.items()]
     if gone:
         Incident.objects.bulk_update(gone, ["merged_into", "tries", "messages", "parent"])

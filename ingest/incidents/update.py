@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 from django.db.models import Min, Q
 
-from airf5.failpoints import failpoint
 from ingest import leases
 from ingest.incidents import extent, items, reach, told
 from ingest.incidents.alike import DEVICE_CAUSES, MEMBER_CAUSES, REOPEN
+from ingest.incidents.continued import continued
 from ingest.incidents.groups import Group, group, parents
 from ingest.incidents.rows import COLUMNS, Draft, Standing, write
 from ingest.models import Airflow, DeviceGroup, Feed, Gap, Incident, Verdict, request_feeds
@@ -59,6 +59,7 @@ def update(scope: str, now: datetime, *, whole: bool = True) -> int:
         standing, asked = _standing(scope, None if scope else now - HORIZON, known.airflows)
         said, hits = items.of_verdicts(asked)
         groups = [g for g in group([*said, *items.of_monitors(asked)]) if g.opens(known.to)]
+        groups = continued(groups)
         chains = parents(groups)
         several = {n for chain in chains for n in chain}
         homes = standing.homes(groups)
@@ -67,7 +68,6 @@ def update(scope: str, now: datetime, *, whole: bool = True) -> int:
         ]
         _fill([d for d in drafts if whole or not _settled(d, known.to)], hits, known)
         drafts += _parents(chains, drafts, standing)
-        failpoint("incidents.saved")
         return write(scope, drafts, standing, now)
 
 

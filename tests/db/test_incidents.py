@@ -174,6 +174,24 @@ def test_the_same_trouble_within_ten_minutes_opens_the_same_incident_again() -> 
     assert len(standing()) == 2
 
 
+def test_hits_an_hour_apart_are_one_incident_if_the_component_failed_others_all_the_time() -> None:
+    a_hit(0)
+    a_hit(1800)
+    asked(-60, 1860, every=15, bad=True)
+    update("", NOW)
+    assert (one().tries, one().start) == (2, at(-60))
+
+
+def test_hits_an_hour_apart_are_two_incidents_if_the_component_was_well_between() -> None:
+    a_hit(0)
+    a_hit(1800)
+    asked(0, 600, every=15, bad=True)
+    asked(600, 1200, every=15)
+    asked(1200, 1860, every=15, bad=True)
+    update("", NOW)
+    assert [(i.tries, i.start) for i in standing()] == [(1, at(0)), (1, at(1200))]
+
+
 # What opens one
 
 
@@ -410,7 +428,9 @@ def many_verdicts(count: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(STORM, {"try": verdict.try_row_id, "verdict": verdict.pk, "count": count, "begin": BEGIN})
         assert cursor.rowcount == count
-        cursor.execute("ANALYZE ingest_try, ingest_verdict")  # what tests before it rolled back would mislead the planner
+        cursor.execute(
+            "ANALYZE ingest_try, ingest_verdict"
+        )  # what tests before it rolled back would mislead the planner
 
 
 def statements() -> int:

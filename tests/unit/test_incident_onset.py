@@ -72,3 +72,16 @@ def test_without_counts_there_is_no_date() -> None:
 def test_what_went_well_meanwhile_is_counted_by_share_of_its_minutes() -> None:
     whole = onset.Counted(counted((0, 60), (10, 40), (0, 60)), ())
     assert whole.well(at(0.5), at(2.5)) == 30 + 30 + 30
+
+
+PAUSE = timedelta(minutes=10)
+
+
+def test_a_component_that_was_never_well_between_two_hits_failed_all_the_time() -> None:
+    assert onset.kept_failing(counted(*[(6, 20)] * 40), at(0.5), at(39.5), PAUSE)
+
+
+def test_one_good_stretch_or_a_long_pause_between_two_hits_ends_a_trouble() -> None:
+    assert not onset.kept_failing(counted(*[(6, 20)] * 10, *[(0, 20)] * 3, *[(6, 20)] * 10), at(0.5), at(22.5), PAUSE)
+    assert not onset.kept_failing([Minute(at(0), 6, 20), Minute(at(30), 6, 20)], at(0.5), at(30.5), PAUSE)
+    assert not onset.kept_failing([], at(0), at(30), PAUSE)

@@ -245,6 +245,21 @@ def test_an_incident_that_hit_nobody_gives_its_reasons(client: Client) -> None:
     assert "requests to vs_orders failed meanwhile; no try ended by it." in text
 
 
+def test_an_incident_tells_its_onset_ending_reach_noise_and_what_preceded_it(client: Client) -> None:
+    incident = models.Incident.objects.get(cause="api_unreachable")
+    text = client.get(f"/incidents/{incident.pk}/").content.decode()
+    assert "requests went badly before" in text and "</b>: 2 of Airflow, one a failed try; 6 of the BIG-IP" in text
+    assert "runs of DAGs that use the endpoint" in text.replace("\u00a0", " ")
+    assert "version 2 of report_wait deployed" in text and "report_wait, which was hit" in text
+    row = client.get("/api/v1/incidents", {**RANGE, "cause": "api_unreachable"}).json()["results"][0]
+    assert (row["messages"], row["noise"]) == (8, "8\u00a0messages became 1")
+    assert row["start"] < row["noticed_at"] < row["first_hit_at"] < row["end"]
+    assert (row["runs"], row["airflow_pools"], row["shared_endpoints"]) == (2, ["default_pool"], [])
+    one = client.get(f"/api/v1/incidents/{incident.pk}").json()
+    assert one["onset"]["before"][0] == 0 and one["onset"]["since"][0] == one["reach"]["failed_requests"] == 36
+    assert one["ending"]["kind"] == "request" and 'http_statcode="200"' in one["ending"]["raw"]
+
+
 def test_as_table_leads_to_the_same_facts(client: Client) -> None:
     orders = models.Endpoint.objects.get(name=ORDERS)
     pages = {
