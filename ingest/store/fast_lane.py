@@ -16,19 +16,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ingest.lines import Lines
-from ingest.parsers.f5_links import uuid_of
 from ingest.parsers.f5_request_kv import ORDER
 from ingest.records import SLOW_US, Reject, RequestLine
 from ingest.store.fast_rows import TRACE, Column, Lane, Number
+from ingest.store.fast_said import FIELDS, PLACE, READ
 from ingest.store.fast_text import LONGEST, Block, Flags, Places, Spans
 from ingest.store.request_facts import CALL, MOST_VERB, VERB, Whole
 
 Parse = Callable[[str], RequestLine | Reject]
 
 _PIECE = 8_000  # lines
-_PLACE = {name: place for place, name in enumerate(ORDER)}
 _QUOTES = 2 * len(ORDER)
-_QUOTES_ASKED = _QUOTES - 2 * (_PLACE["http_method"] - _PLACE["client_port"] - 1)  # without what only an answer says
+_QUOTES_ASKED = _QUOTES - 2 * (PLACE["http_method"] - PLACE["client_port"] - 1)  # without what only an answer says
 _KIND = b'airf5="1",kind="%s",ts="'
 _RESPONSE, _REQUEST = _KIND % b"response", _KIND % b"request"
 _STAMP = 27  # letters of the time of receipt that a receiver writes
@@ -37,16 +36,6 @@ _HIGHEST_PORT = 99_999  # the parser takes five digits
 _MOST_PATH = 512  # bytes of a URI in which the beginning of its query is looked for
 _UUID = 36
 _LITERALS = {name: b'",%s="' % name.encode() for name in ORDER}
-# The texts of each column: from the value of one field to that of another.
-_TEXTS = {
-    Column.WHERE: ("hostname", "pool"),
-    Column.CLIENT: ("client_ip", "client_ip"),
-    Column.SERVER: ("server_ip", "http_statcode"),
-    Column.ASKED: ("http_method", "host"),
-    Column.TRACEPARENT: ("traceparent", "traceparent"),
-    Column.TASK: ("task", "task"),
-    Column.AGENT: ("ua", "ua"),
-}
 _NUMBERS = {
     Number.PORT: "client_port",
     Number.MILLIS: "response_ms",
@@ -55,10 +44,10 @@ _NUMBERS = {
 }
 _INSIDE = {
     name
-    for first, last in _TEXTS.values()
-    for name in ORDER[_PLACE[first] + 1 : _PLACE[last] + 1]  # what stands between these is looked at once a text
+    for first, last in FIELDS.values()
+    for name in ORDER[PLACE[first] + 1 : PLACE[last] + 1]  # what stands between these is looked at once a text
 }
-_BEFORE = np.array([len(_LITERALS[name]) - 1 for name in ORDER[_PLACE["hostname"] :]])
+_BEFORE = np.array([len(_LITERALS[name]) - 1 for name in ORDER[PLACE["hostname"] :]])
 
 
 class Taken(NamedTuple):
@@ -111,17 +100,17 @@ class _Piece:
         opened, closed = quotes[::2], quotes[1::2]
         self.numbers, self.plain = self._numbers(opened, closed)
         texts = {
-            column: Spans(opened[_PLACE[first]] + 1, closed[_PLACE[last]]) for column, (first, last) in _TEXTS.items()
+            column: Spans(opened[PLACE[first]] + 1, closed[PLACE[last]]) for column, (first, last) in FIELDS.items()
         }
         # Of what differs from call to call as little as possible: each different text costs much more than its copies
         start, end = texts[Column.TRACEPARENT]
         texts[Column.TRACEPARENT] = Spans(start, np.minimum(end, start + TRACE))
-        self.uri = Spans(opened[_PLACE["http_uri"]] + 1, closed[_PLACE["http_uri"]])
+        self.uri = Spans(opened[PLACE["http_uri"]] + 1, closed[PLACE["http_uri"]])
         self.calls, texts[Column.UUID], texts[Column.PATH] = self._paths()
         self.texts = texts
         self.codes = {column: block.coded(spans) for column, spans in texts.items()}
-        head = Spans(opened[_PLACE["ts"]] - len("ts="), closed[_PLACE["client_port"]] + len('",'))
-        asked = Spans(opened[_PLACE["http_method"]] - len("http_method="), ends[self.at])
+        head = Spans(opened[PLACE["ts"]] - len("ts="), closed[PLACE["client_port"]] + len('",'))
+        asked = Spans(opened[PLACE["http_method"]] - len("http_method="), ends[self.at])
         self.answers = _Halves(self.at, _key_of(self.numbers), head, asked)
         self.requests = self._requests(places, begin, count) if paired else None
 
@@ -129,7 +118,7 @@ class _Piece:
         """The lines with the template of an answer, and the places of their quotes, quote by quote."""
         rows = np.flatnonzero(count == _QUOTES)
         quotes = _neighbours(places, begin[rows], _QUOTES)
-        first = _PLACE["hostname"]
+        first = PLACE["hostname"]
         good = (quotes[2 * first :: 2] - quotes[2 * first - 1 : -1 : 2] == _BEFORE[:, None]).all(axis=0)
         good &= quotes[-1] == self._ends[rows] - 1
         if not good.all():
@@ -137,7 +126,7 @@ class _Piece:
         good = self._begins(rows, quotes[0], _RESPONSE)
         for name in ORDER[first:]:
             if name not in _INSIDE:
-                good &= self._block.says(quotes[2 * _PLACE[name] - 1], _LITERALS[name])
+                good &= self._block.says(quotes[2 * PLACE[name] - 1], _LITERALS[name])
         return (rows, quotes) if good.all() else (rows[good], quotes[:, good])
 
     def _begins(self, rows: Places, first_quote: Places, literal: bytes) -> Flags:
@@ -175,7 +164,7 @@ class _Piece:
         quotes = first[rows]
         begin = places[quotes] - _REQUEST.index(b'"') + _REQUEST.index(b'ts="')
         second, fraction, good = self._block.instants(Spans(begin + len('ts="'), places[quotes + 5]))
-        middle = places[quotes + 2 * _PLACE["client_port"] + 1] + len('",')
+        middle = places[quotes + 2 * PLACE["client_port"] + 1] + len('",')
         key = _key_of({Number.SECOND: second, Number.FRACTION: fraction})
         halves = _Halves(rows, key, Spans(begin, middle), Spans(middle, self._ends[rows]))
         return halves if good.all() else halves.of(np.flatnonzero(good))
@@ -184,7 +173,7 @@ class _Piece:
         """The columns of numbers, and whether all that should be a number is one."""
 
         def value(name: str) -> Spans:
-            return Spans(opened[_PLACE[name]] + 1, closed[_PLACE[name]])
+            return Spans(opened[PLACE[name]] + 1, closed[PLACE[name]])
 
         found: dict[Number, Places] = {}
         found[Number.SECOND], found[Number.FRACTION], plain = self._block.instants(value("ts"))
@@ -244,7 +233,7 @@ class Columns:
         self._said: dict[Column, list[Any]] = {}
         for column in Column:
             self._codes[column], said = _together(block, pieces, column)
-            self._said[column] = list(map(_READ[column], map(str, said, repeat("ascii"))))
+            self._said[column] = list(map(READ[column], map(str, said, repeat("ascii"))))
         self._asked = self._at if answers_only else self._pair(pieces, cuts)
 
     def _pair(self, pieces: Sequence[_Piece], cuts: Sequence[int]) -> Places:
@@ -364,7 +353,8 @@ def _joined(parts: Sequence[_Halves], cuts: Sequence[int]) -> _Halves:
 
 def _together(block: Block, pieces: Sequence[_Piece], column: Column) -> tuple[Places, list[bytes]]:
     """What all pieces say in this column, each different text once, and which of them each answer has."""
-    texts, codes = [], []
+    texts: list[bytes] = []
+    codes: list[Places] = []
     for piece in pieces:
         first, code = piece.codes[column]
         codes.append(code + len(texts))
@@ -374,45 +364,3 @@ def _together(block: Block, pieces: Sequence[_Piece], column: Column) -> tuple[P
         place = dict(zip(different, range(len(different)), strict=True))
         return np.fromiter(map(place.__getitem__, texts), np.int64, len(texts))[np.concatenate(codes)], list(different)
     return np.concatenate(codes), texts
-
-
-def _values(text: str, first: str, last: str) -> list[str] | None:
-    """The values from one field to another, if what stands between them is as in the template."""
-    parts = text.split('"')
-    names = ORDER[_PLACE[first] + 1 : _PLACE[last] + 1]
-    return parts[::2] if parts[1::2] == [f",{name}=" for name in names] else None
-
-
-def _where(text: str) -> tuple[str, str, int | None, str] | None:
-    values = _values(text, "hostname", "pool")
-    if values is None or not _is_port(values[3]):
-        return None
-    _, name, address, port, pool = values
-    return name, address, int(port) if port else None, pool
-
-
-def _server(text: str) -> tuple[str, int | None, int] | None:
-    values = _values(text, "server_ip", "http_statcode")
-    if values is None or not _is_port(values[1]):
-        return None
-    address, port, _, status = values
-    good = len(status) == 3 and status.isdigit() and status[0] != "0"
-    return (address, int(port) if port else None, int(status)) if good else None
-
-
-def _is_port(text: str) -> bool:
-    return len(text) <= 5 and (text.isdigit() or not text)
-
-
-def _asked(text: str) -> tuple[str, ...] | None:
-    values = _values(text, "http_method", "host")
-    return None if values is None else tuple(values)
-
-
-def _uuid(text: str) -> str | None:
-    """In lower case; "" where the path names none, None where that is no UUID."""
-    return uuid_of(text) if text else ""
-
-
-_READ: dict[Column, Callable[[str], Any]] = dict.fromkeys(Column, str)
-_READ |= {Column.WHERE: _where, Column.SERVER: _server, Column.ASKED: _asked, Column.UUID: _uuid}

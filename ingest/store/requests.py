@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import gc
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -34,6 +33,7 @@ from ingest.store import arrays, fast_lane, feeds, names, rollups
 from ingest.store.fast_lane import Columns
 from ingest.store.fast_rows import COPY_COLUMNS, Lane
 from ingest.store.feeds import LONGEST_RAW, Rejected
+from ingest.store.messages import Messages
 from ingest.store.request_facts import Whole, facts_of, merged
 from ingest.store.request_rows import DETAIL_COLUMNS, REQUEST_COLUMNS, Batch, escape, escape_lines, null, timestamp
 from ingest.store.rollups import roll_hours
@@ -64,53 +64,6 @@ class Counts(feeds.Counts):
     @property
     def newest_event_at(self) -> datetime | None:
         return self.newest_at
-
-
-# As our receivers write a line, before a line of airf5/1: the time of receipt, of which the second alone repeats
-_RECEIVED = re.compile(r'([0-9-]{10}T[0-9:]{8})\.[0-9]{6}Z ([^ ]+) (?=airf5=")')
-
-
-@lru_cache(maxsize=4096)
-def _is_received(second: str, sender: str) -> bool:
-    return split_spool(f'{second}.000000Z {sender} airf5="1"') is not None
-
-
-def _message(line: str) -> str:
-    """The device's own message in a line."""
-    match = _RECEIVED.match(line)
-    if match is not None and _is_received(match[1], match[2]):
-        return line[match.end() :]
-    spool = split_spool(line)
-    return spool.message if spool else line
-
-
-class _Messages:
-    """The messages behind line ids: of this batch, and of the halves that waited."""
-
-    def __init__(self, file_id: int, lines: Lines, waited: dict[int, str]) -> None:
-        self._base = file_id << 40
-        self._lines = lines
-        self._waited = waited  # and, later, what was asked for
-
-    def line(self, line_id: int) -> str | None:
-        """The whole spool line of this batch."""
-        raw = self._lines.at(line_id - self._base)
-        return None if raw is None else clean(raw.decode("utf-8", "replace"))
-
-    def add(self, lines: Mapping[int, bytes]) -> None:
-        """Take lines of this batch, by their ids, that somebody has at hand."""
-        self._waited.update((pk, _message(clean(raw.decode("utf-8", "replace")))) for pk, raw in lines.items())
-
-    def __getitem__(self, line_id: int) -> str:
-        """The device's own message."""
-        found = self._waited.get(line_id)
-        if found is None:  # asked for again by the detail row
-            found = self._waited[line_id] = _message(self.line(line_id) or "")
-        return found
-
-    def received_at(self, line_id: int) -> datetime | None:
-        spool = split_spool(self.line(line_id) or "")
-        return spool.received if spool else None
 
 
 def look(device: Device, lines: Lines, template: Templates = None) -> Columns | None:
@@ -147,7 +100,7 @@ def save_lines(
     counts = Counts(read=len(lines))
     waiting = {line_id: (line, raw) for line_id, line, raw in _waiting(feed)}
     pairer = Pairer((Half(i, line) for i, (line, _) in waiting.items()), response_only=not device.logs_requests)
-    text = _Messages(file_id, lines, {i: raw for i, (_, raw) in waiting.items()})
+    text = Messages(file_id, lines, {i: raw for i, (_, raw) in waiting.items()})
     span = _span(None if feed.capture else now)
     if columns is None and lines:
         columns = look(device, lines, template)
@@ -254,7 +207,7 @@ def _span(now: datetime | None) -> tuple[int, int]:
     return int(low.timestamp() * 1_000_000), int(high.timestamp() * 1_000_000)
 
 
-def _stored_already(device: Device, wholes: list[Whole], text: _Messages) -> set[int]:
+def _stored_already(device: Device, wholes: list[Whole], text: Messages) -> set[int]:
     """The line ids of failed requests whose messages are stored already, to the letter."""
     # Where the device logs whole seconds, two equal lines can be two requests
     failed = [w for w in wholes if ((w[1][12] or 0) >= 400 or w[1][0] == "request") and w[1][1] % 1_000_000]
@@ -275,13 +228,13 @@ def _stored_already(device: Device, wholes: list[Whole], text: _Messages) -> set
         return {line_id for (line_id,) in cursor.fetchall()}
 
 
-def _raw(whole: Whole, text: _Messages) -> str:
+def _raw(whole: Whole, text: Messages) -> str:
     ids = dict.fromkeys(pk for pk in (whole.line_id, whole.response_line_id) if pk is not None)
     return "\n".join(text[pk] for pk in ids)[:LONGEST_RAW]
 
 
 def _store(
-    feed: Feed, device: Device, wholes: list[Whole], text: _Messages, now: datetime, lane: Lane | None = None
+    feed: Feed, device: Device, wholes: list[Whole], text: Messages, now: datetime, lane: Lane | None = None
 ) -> None:
     """COPY the requests, with all that follows from them."""
     if not wholes and lane is None:
@@ -329,7 +282,7 @@ def _learn(batch: Batch) -> None:
             endpoint.save(update_fields=("hosts", "execution_api", "f5_pool", "address", "port"))
 
 
-def _keep_halves(feed: Feed, device: Device, halves: list[Half], text: _Messages, now: datetime) -> None:
+def _keep_halves(feed: Feed, device: Device, halves: list[Half], text: Messages, now: datetime) -> None:
     if not halves:
         return
     facts = [facts_of(half.line) for half in halves]
@@ -397,7 +350,7 @@ def expire_halves(feed: Feed, watermark: datetime, idle_timeout: timedelta = IDL
             raw[line_id] = message
             alone = half.kind == "request"
             pairs.append(Pair(half, None, line_id, None) if alone else Pair(None, half, None, line_id))
-        _store(feed, device, [merged(pair) for pair in pairs], _Messages(0, Lines.of(()), raw), timezone.now())
+        _store(feed, device, [merged(pair) for pair in pairs], Messages(0, Lines.of(()), raw), timezone.now())
         failpoint("halves.expired")
         RequestHalf.objects.filter(line_id__in=list(raw)).delete()
         failpoint("halves.forgotten")
