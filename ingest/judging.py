@@ -135,10 +135,7 @@ def _mark(found: Sequence[Any], done: set[int]) -> None:
 
 def _slow(tries: Sequence[Try]) -> tuple[dict[int, bool], dict[int, tuple[int, float | None]]]:
     """Own and code times set; which tries succeeded slowly; (samples, median own time) of their tasks."""
-    ids = [t.pk for t in tries]
-    lo = min(min(filter(None, (t.queued_at, t.start_at, t.end_at))) for t in tries)
-    hi = max(t.end_at for t in tries if t.end_at) + timedelta(seconds=1)
-    found = load.rows("own_seconds", **{"tries": ids, "from": lo, "to": hi})
+    found = load.rows("own_seconds", **load.around_ends(tries))
     times = {row[0]: row for row in found}
     medians = {row[0]: (row[2], row[3]) for row in found}
     slow = {}

@@ -89,7 +89,7 @@ def _load(airflow: Airflow, world: World, tries: Sequence[Try]) -> Batch:
     lo = min(span(t)[0] for t in tries) - timedelta(seconds=5) - clocks.farthest
     hi = max(span(t)[1] for t in tries) + timedelta(minutes=2) + clocks.farthest
     logs = {t.pk: log for t in tries if (log := load.log_of(t)) is not None}
-    exact = load.exact_requests(tries, lo, hi, world.feed_names)
+    exact = load.exact_requests(tries, world.feed_names)
     return Batch(airflow, world, tries, logs, _usual_clients(exact, tries), lo, hi, clocks=clocks)
 
 

@@ -59,10 +59,21 @@ def grouped(found: Iterable[Sequence[Any]], feeds: dict[int, str]) -> dict[int, 
     return out
 
 
-def exact_requests(tries: Sequence[Try], lo: datetime, hi: datetime, feeds: dict[int, str]) -> dict[int, list[Request]]:
+# The requests that carry a try's key lie so long before and after its end, whichever tries it is judged with. Before: a
+# deferred try is queued anew when it goes on, so what Airflow tells of its begin can lie behind most of its calls.
+BEFORE_END, AFTER_END = timedelta(days=1), timedelta(minutes=10)
+
+
+def around_ends(tries: Sequence[Try]) -> dict[str, Any]:
+    """The parameters of a statement that asks for what carries the keys of these tries, which have ended."""
+    ends = [t.end_at for t in tries if t.end_at is not None]
+    bounds = {"from": min(ends) - BEFORE_END, "to": max(ends) + AFTER_END}
+    return {"tries": [t.pk for t in tries], "before": BEFORE_END, "after": AFTER_END, **bounds}
+
+
+def exact_requests(tries: Sequence[Try], feeds: dict[int, str]) -> dict[int, list[Request]]:
     """The requests of each try by UUID, header, or run and time, in time order."""
-    ids = [t.pk for t in tries]
-    return grouped(rows("try_requests", **{"tries": ids, "from": lo, "to": hi}), feeds)
+    return grouped(rows("try_requests", **around_ends(tries)), feeds)
 
 
 def windowed(name: str, windows: Sequence[Window], **more: Any) -> list[tuple[Any, ...]]:

@@ -2,7 +2,8 @@
 -- their run (from that call, else from start) none of their requests took. With the medians of both over each task's
 -- successful tries that ended in the 30 days before, the try itself left out. Writes nothing.
 -- Returns try id, own, number of those tries, median own, code, number of those whose code time is known, median code.
--- Parameters: try ids, from, to. Needs the partial index on request (try_key_id) and that on try (airflow, dag, task, end).
+-- Parameters: try ids; from, to, which prune days; before, after: how far from a try's end its requests lie, whichever
+-- tries are asked for with it. Needs the partial index on request (try_key_id) and that on try (airflow, dag, task, end).
 WITH asked AS (
     SELECT x.id, x.airflow_id, x.dag_id, x.task_id, x.end_at, x.start_at, coalesce(x.queued_at, x.start_at) AS queued_at,
            min(r.ts) FILTER (WHERE t.template LIKE '%%/execution/task-instances/{uuid}/run') AS run_at,
@@ -13,6 +14,7 @@ WITH asked AS (
         SELECT q.ts, q.path_id, q.response_us
         FROM ingest_request q
         WHERE q.try_key_id = k.id AND q.ts >= %(from)s AND q.ts < %(to)s
+          AND q.ts >= x.end_at - %(before)s AND q.ts < x.end_at + %(after)s
         OFFSET 0
     ) AS r ON true
     LEFT JOIN ingest_path t ON t.id = r.path_id

@@ -1,7 +1,8 @@
 -- Every request that is exactly some try's, in order of try and time: by UUID or header; and bad calls of the Execution API
 -- that carry no UUID but a run's trace id, with the try of that run that was alone at that time (traces are learned from
 -- lines that carry both). With names and, where it is not plainly well, its own lines; time in microseconds since 1970.
--- Parameters: try ids, from, to. Needs the partial index on (try_key_id), that on detail (line_id), and prunes days by ts.
+-- Parameters: try ids; from, to, which prune days; before, after: how far from a try's end its requests lie, whichever
+-- tries are asked for with it. Needs the partial index on (try_key_id), that on detail (line_id).
 WITH runs AS (
     SELECT DISTINCT y.airflow_id, y.dag_id, y.run_id FROM ingest_try y WHERE y.id = ANY(%(tries)s)
 ), traces AS (
@@ -15,8 +16,10 @@ WITH runs AS (
 SELECT k.try_row_id, r.line_id, (date_part('epoch', r.ts) * 1e6)::bigint, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
        d.client_port, r.method, t.template, coalesce(d.uri, t.template), r.status, r.outcome, r.response_us, r.bytes,
        r.link, coalesce(d.raw, '')
-FROM ingest_trykey k
+FROM ingest_try y
+JOIN ingest_trykey k ON k.try_row_id = y.id
 JOIN ingest_request r ON r.try_key_id = k.id AND r.ts >= %(from)s AND r.ts < %(to)s
+     AND r.ts >= y.end_at - %(before)s AND r.ts < y.end_at + %(after)s
 JOIN ingest_endpoint e ON e.id = r.endpoint_id
 JOIN ingest_path t ON t.id = r.path_id
 JOIN ingest_client c ON c.id = r.client_id
@@ -24,7 +27,7 @@ LEFT JOIN ingest_f5pool p ON p.id = r.f5_pool_id
 LEFT JOIN ingest_member m ON m.id = r.member_id
 LEFT JOIN ingest_request_detail d
        ON r.outcome > 0 AND d.line_id = r.line_id AND d.ts >= %(from)s AND d.ts < %(to)s
-WHERE k.try_row_id = ANY(%(tries)s)
+WHERE y.id = ANY(%(tries)s)
 UNION ALL
 SELECT min(y.id), r.line_id, (date_part('epoch', r.ts) * 1e6)::bigint, r.endpoint_id, e.name, coalesce(p.name, ''), coalesce(m.name, ''), c.address,
        d.client_port, r.method, t.template, d.uri, r.status, r.outcome, r.response_us, r.bytes, CASE WHEN r.link < 0 THEN r.link ELSE 3 END, d.raw
