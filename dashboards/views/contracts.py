@@ -35,12 +35,13 @@ def findings(request: HttpRequest, asked: Filter) -> HttpResponse:
 def declare(request: HttpRequest, ident: int) -> HttpResponse:
     """To which pools an endpoint sends requests of a path."""
     given = {name: request.POST.get(name, "") for name in GIVEN}
-    pools = request.POST.getlist("pools")
+    pools = request.POST.get("pools", "")
     who, where = request.user.get_username(), auth.address(request)
 
     def do() -> None:
         actions.declare_contract(
-            ident, given["prefix"], pools, who, host=given["host"], agent=given["agent"], note=given["note"], address=where
+            ident, given["prefix"], pools.split(","), who, host=given["host"], agent=given["agent"], note=given["note"],
+            address=where,
         )  # fmt: skip
 
     return _done(request, ident, do, {**given, "pools": pools})
