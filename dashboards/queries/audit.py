@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
@@ -64,17 +64,6 @@ def _expired(known: models.Expiry | None) -> str:
     if known is None:
         return ""
     return f" Older ones, up to {known.upto:%Y-%m-%d %H:%M:%S} UTC, expired by retention on {known.at:%Y-%m-%d}."
-
-
-@reading()
-def preceding(at: datetime, sources: Sequence[str], minutes: int = 30, limit: int = 50) -> tuple[ActionRow, ...]:
-    """What people did on both layers before an instant, newest first (airf5's own actions left out).
-
-    Each layer has its own limit: a busy Airflow's triggers must not push the one change on F5 off the list.
-    """
-    start = at - timedelta(minutes=minutes)
-    found = [action for layer in ("f5", "airflow") for action in between(start, at, (layer,), limit, sources)]
-    return tuple(sorted(found, key=lambda action: (action.at, action.id), reverse=True))
 
 
 @reading()

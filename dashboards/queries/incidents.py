@@ -12,10 +12,10 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from airf5.accounts.roles import Scope
 from dashboards.filters import Filter
-from dashboards.queries import answers, audit, dependents, freshness, health_events, narrow, paging, requests
+from dashboards.queries import answers, dependents, freshness, health_events, narrow, paging, requests
 from dashboards.queries.database import reading
-from dashboards.queries.incident_rows import RELATED, incident_rows, rows_of
-from dashboards.queries.preceding import SAME, Preceding, preceding, subject
+from dashboards.queries.incident_rows import RELATED, rows_of
+from dashboards.queries.preceding import Preceding, preceding, subject
 from dashboards.queries.rows import (
     ActionRow,
     HealthEventRow,
@@ -26,7 +26,7 @@ from dashboards.queries.rows import (
     RequestRow,
     TryRow,
 )
-from dashboards.queries.similar import NoteRow, Similar, noted, similar
+from dashboards.queries.similar import NoteRow, Similar, around
 from dashboards.queries.tries import EvidenceRow, Reason, evidence, reasons
 from dashboards.queries.try_rows import standing, try_row, with_verdicts
 from dashboards.words import short
@@ -155,7 +155,8 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
     kept = models.Incident.objects.select_related(*RELATED).filter(id=incident_id).first()
     if kept is None:
         return None
-    row = rows_of([kept], now)[0]
+    others_of = around(kept, now)
+    row = others_of.row
     verdicts = _verdicts(incident_id, scope)
     if scope.dags is not None and not verdicts:
         return None
@@ -169,6 +170,7 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
     hit = tuple(try_row(verdict.try_row) for verdict in verdicts)
     others = _other_tries(row, hit, seen, scope)
     fresh = freshness.watermark(now, captures={row.capture})
+    changes, drawn = preceding(subject(kept, row, hit), scope)
     return IncidentPage(
         row=row, start=start, end=end, next_step=cause.next_step if cause else "",
         call=cause.call if cause else "",
@@ -183,11 +185,10 @@ def one(incident_id: int, scope: Scope, now: datetime) -> IncidentPage | None:
         requests_total=requests.counted(row.endpoint_id, row.start, end) if row.endpoint_id else 0,
         reach=_reach(row, hit, others, scope, kept.reach),
         not_part=_not_part(row, end, {one.airflow for one in hit}, scope),
-        preceded=audit.preceding(row.start + SAME, _sources(row, hit)), before=_before(incident_id, row, now),
-        notes=noted([incident_id]).get(incident_id, ()), merged=_merged(incident_id),
+        preceded=drawn, before=others_of.before,
+        notes=others_of.notes, merged=others_of.merged,
         onset=_told(kept.onset), ending=_told(kept.ending) if kept.end and kept.ending else None,
-        parts=incident_rows(models.Incident.objects.filter(parent=incident_id, merged_into=None).order_by("start"), now),
-        changes=preceding(subject(row, hit), scope), similar=similar(incident_id, row, now),
+        parts=others_of.parts, changes=changes, similar=others_of.similar,
     )  # fmt: skip
 
 
@@ -221,18 +222,6 @@ def _drawn(row: IncidentRow, now: datetime) -> tuple[datetime, datetime]:
     if row.end:
         end += max(AFTER, margin)
     return row.start - max(BEFORE, margin), min(end, row.start + SHOWN)
-
-
-def _sources(row: IncidentRow, hit: Sequence[TryRow]) -> list[str]:
-    """Whose actions can matter: the devices of its group, and the Airflows that were hit (all, where none was)."""
-    devices = models.Device.objects.filter(group__name=row.device_group).values_list("name", flat=True)
-    airflows = {one.airflow for one in hit} or set(models.Airflow.objects.values_list("name", flat=True))
-    return [*devices, *airflows]
-
-
-def _merged(incident_id: int) -> tuple[int, ...]:
-    found = models.Incident.objects.filter(merged_into_id=incident_id).order_by("id")
-    return tuple(found.values_list("id", flat=True))
 
 
 def _ids(one: int | None) -> list[int]:
@@ -333,14 +322,3 @@ def _not_part(row: IncidentRow, end: datetime, airflows: set[str], scope: Scope)
     judged = found.filter(verdict__isnull=False, verdict__slow=False)
     mine = Q(verdict__incident=row.id) | Q(verdict__incident__parent=row.id)
     return judged.exclude(mine).count()
-
-
-def _before(incident_id: int, row: IncidentRow, now: datetime) -> tuple[IncidentRow, ...]:
-    """Earlier incidents of the same pool or endpoint, newest first."""
-    same = Q(fingerprint__in=models.Incident.objects.filter(id=incident_id).values("fingerprint"))
-    if row.endpoint_id:
-        same |= Q(endpoint_id=row.endpoint_id)
-    if row.f5_pool_id:
-        same |= Q(f5_pool_id=row.f5_pool_id)
-    found = models.Incident.objects.filter(same, start__lt=row.start, merged_into=None).exclude(id=incident_id)
-    return incident_rows(found.order_by("-start", "-id")[:20], now)

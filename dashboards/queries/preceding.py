@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from airf5.accounts.models import UserAction
 from airf5.accounts.roles import Scope
+from dashboards.queries import audit
 from dashboards.queries.audit import MACHINE_VERBS
 from dashboards.queries.database import reading
+from dashboards.queries.rows import ActionRow, IncidentRow, TryRow
 from dashboards.words import listed, many, short
 from ingest import models
 
 CHANGES = timedelta(hours=1)  # what people changed, and what happened to the device
+DRAWN = timedelta(minutes=30)  # of what people did, on a timeline
 DEPLOYED = timedelta(hours=24)  # deployments and certificates: many DAGs run once a day
 SAME = timedelta(seconds=1)  # the ltm log has whole seconds: what a change broke can stand a moment before the change
 MOST = 20
@@ -63,16 +66,20 @@ class Subject:
     around: tuple[str, ...]  # its pool and virtual servers, and the policies, iRules and profiles of these
     dags: tuple[str, ...]
     uses: tuple[str, ...]  # connections and Airflow pools of the tries that were hit
-    devices: tuple[str, ...]
-    airflows: tuple[str, ...]
+    device_group: str
+    airflows: QuerySet[models.Airflow]
 
 
 @reading()
-def preceding(subject: Subject, scope: Scope) -> tuple[Preceding, ...]:
-    """What changed before `subject.at`, the nearest to what failed first, then the nearest in time."""
-    found = [*_changes(subject, scope), *_device(subject), *_certificates(subject), *_deployments(subject, scope)]
+def preceding(subject: Subject, scope: Scope) -> tuple[tuple[Preceding, ...], tuple[ActionRow, ...]]:
+    """What changed before `subject.at`, the nearest to what failed first, then the nearest in time; and what people did
+    among it in the last half hour, newest first, as a timeline draws it. Four statements."""
+    actions = list(_actions(subject, scope))
+    changes = [_change(subject, one) for one in actions]
+    found = [*changes, *_device(subject), *_certificates(subject), *_deployments(subject, scope)]
     ordered = sorted(found, key=lambda one: (one.rank, -one.at.timestamp(), one.kind, one.says))
-    return tuple(_once(ordered))[:MOST]
+    drawn = tuple(audit.row(one) for one in actions if one.at >= subject.at - DRAWN)
+    return tuple(_once(ordered))[:MOST], drawn
 
 
 def _once(found: Iterable[Preceding]) -> Iterable[Preceding]:
@@ -85,20 +92,24 @@ def _once(found: Iterable[Preceding]) -> Iterable[Preceding]:
         seen.add(told)
 
 
-def _changes(subject: Subject, scope: Scope) -> Iterable[Preceding]:
-    during = {"at__gte": subject.at - CHANGES, "at__lt": subject.at + SAME}
-    f5 = UserAction.objects.filter(layer="f5", source__in=subject.devices, **during)
-    airflow = UserAction.objects.filter(layer="airflow", source__in=subject.airflows, **during)
+def _actions(subject: Subject, scope: Scope) -> QuerySet[UserAction]:
+    """What people did on both layers, newest first, without what changes nothing."""
+    devices = models.Device.objects.filter(group__name=subject.device_group).values("name")
+    f5 = Q(layer="f5", source__in=devices) & ~Q(verb__in=READS)
+    airflow = Q(layer="airflow", source__in=subject.airflows.values("name")) & ~(Q(tool="task") | Q(verb__in=RUNS))
     if scope.dags is not None:
-        airflow = airflow.filter(Q(dag_id="") | Q(dag_id__in=scope.dags))
-    for action in f5.exclude(verb__in=READS).order_by("-at", "-id")[:MOST_READ]:
-        rank, about = _about_f5(subject, f"{action.target} {action.raw}")
-        says = f"{action.verb.replace('_', ' ')} {action.target}".strip()
-        yield Preceding(action.at, "configuration", "f5", action.source, action.actor, says, about, rank, action.raw)
-    for action in airflow.exclude(Q(tool="task") | Q(verb__in=RUNS)).order_by("-at", "-id")[:MOST_READ]:
-        rank, about = _about_airflow(subject, action.dag_id, f"{action.target} {action.raw}")
-        says = f"{action.verb.replace('_', ' ')} {action.target or action.dag_id}".strip()
-        yield Preceding(action.at, "airflow", "airflow", action.source, action.actor, says, about, rank, action.raw)
+        airflow &= Q(dag_id="") | Q(dag_id__in=scope.dags)
+    found = UserAction.objects.filter(f5 | airflow, at__gte=subject.at - CHANGES, at__lt=subject.at + SAME)
+    return found.order_by("-at", "-id")[: 2 * MOST_READ]
+
+
+def _change(subject: Subject, action: UserAction) -> Preceding:
+    says = f"{action.verb.replace('_', ' ')} {action.target or action.dag_id}".strip()
+    if action.layer == "f5":
+        kind, (rank, about) = "configuration", _about_f5(subject, f"{action.target} {action.raw}")
+    else:
+        kind, (rank, about) = "airflow", _about_airflow(subject, action.dag_id, f"{action.target} {action.raw}")
+    return Preceding(action.at, kind, action.layer, action.source, action.actor, says, about, rank, action.raw)
 
 
 def _about_f5(subject: Subject, text: str) -> tuple[int, str]:
@@ -124,25 +135,24 @@ def _about_airflow(subject: Subject, dag_id: str, text: str) -> tuple[int, str]:
 
 
 def _device(subject: Subject) -> Iterable[Preceding]:
-    during = {"at__gte": subject.at - CHANGES, "at__lt": subject.at + SAME}
-    events = models.HealthEvent.objects.filter(device__name__in=subject.devices, kind="device", **during)
-    for event in events.filter(state__in=FAILOVER).select_related("device").order_by("-at", "-id")[:MOST_READ]:
-        says = f"{event.state.replace('_', ' ')} {event.object}".strip()
-        says += f": {event.reason}" if event.reason else ""
-        yield Preceding(event.at, "failover", "f5", event.device.name, "", says, "the device", DEVICE, event.raw)
+    """What happened to the device itself in the hour, and certificates that its log called out within a day."""
+    states = Q(state__in=FAILOVER, at__gte=subject.at - CHANGES) | Q(state__in=CERTIFICATE)
+    during = {"at__gte": subject.at - DEPLOYED, "at__lt": subject.at + SAME}
+    events = models.HealthEvent.objects.filter(
+        states, device__group__name=subject.device_group, kind="device", **during
+    )
+    for event in events.select_related("device").order_by("-at", "-id")[:MOST_READ]:
+        kind, rank, about = "failover", DEVICE, "the device"
+        says = f"{event.state.replace('_', ' ')} {event.object}".strip() + (f": {event.reason}" if event.reason else "")
+        if event.state in CERTIFICATE:
+            kind, (rank, about) = "certificate", _about_f5(subject, event.object)
+            says = f"{event.object} {'expired' if event.state == CERTIFICATE[0] else 'will expire'} on {event.reason}"
+        yield Preceding(event.at, kind, "f5", event.device.name, "", says, about, rank, event.raw)
 
 
 def _certificates(subject: Subject) -> Iterable[Preceding]:
-    """Those that ran out, as the device's configuration says, and as its log does."""
-    during = {"at__gte": subject.at - DEPLOYED, "at__lt": subject.at}
-    events = models.HealthEvent.objects.filter(device__name__in=subject.devices, state__in=CERTIFICATE, **during)
-    for event in events.select_related("device").order_by("-at", "-id")[:MOST_READ]:
-        says = (
-            f"{event.object} {'expired' if event.state == 'certificate_expired' else 'will expire'} on {event.reason}"
-        )
-        rank, about = _about_f5(subject, event.object)
-        yield Preceding(event.at, "certificate", "f5", event.device.name, "", says, about, rank, event.raw)
-    ended = models.Certificate.objects.filter(device__name__in=subject.devices, is_bundle=False)
+    """Those that ran out, as the device's configuration says."""
+    ended = models.Certificate.objects.filter(device__group__name=subject.device_group, is_bundle=False)
     ended = ended.filter(expires_at__gte=subject.at - DEPLOYED, expires_at__lt=subject.at)
     for one in ended.select_related("device").order_by("-expires_at", "name")[:MOST_READ]:
         rank, about = _about_f5(subject, one.name)
@@ -153,7 +163,7 @@ def _certificates(subject: Subject) -> Iterable[Preceding]:
 
 def _deployments(subject: Subject, scope: Scope) -> Iterable[Preceding]:
     """New versions of DAGs: of those hit within a day, of others within the hour."""
-    made = models.DagVersion.objects.filter(airflow__name__in=subject.airflows, at__lt=subject.at)
+    made = models.DagVersion.objects.filter(airflow__in=subject.airflows, at__lt=subject.at)
     made = made.filter(Q(at__gte=subject.at - DEPLOYED, dag_id__in=subject.dags) | Q(at__gte=subject.at - CHANGES))
     if scope.dags is not None:
         made = made.filter(dag_id__in=scope.dags)
@@ -173,23 +183,17 @@ def _deployments(subject: Subject, scope: Scope) -> Iterable[Preceding]:
         yield Preceding(told[0].at, "deployment", "airflow", airflow, "", says, "DAGs that were not hit", OTHER, raw)
 
 
-def subject(row: Any, tries: Sequence[Any]) -> Subject:
-    """What an incident's row and the tries it hit are about."""
-    endpoints = (
-        models.Endpoint.objects.filter(id=row.endpoint_id) if row.endpoint_id else models.Endpoint.objects.none()
-    )
-    if row.f5_pool_id:
-        endpoints = models.Endpoint.objects.filter(Q(id=row.endpoint_id) | Q(f5_pool=row.f5_pool_id))
-    around = [row.f5_pool] if row.f5_pool else []
-    for endpoint in endpoints:
+def subject(kept: Any, row: IncidentRow, tries: Sequence[TryRow]) -> Subject:
+    """What an incident (with its endpoint) and the tries it hit are about."""
+    around, endpoint = [row.f5_pool], kept.endpoint
+    if endpoint is not None:
         profiles = [str(name) for name, *_ in endpoint.profiles or () if not str(name).endswith(("/http", "/tcp"))]
         around += [endpoint.name, *map(str, endpoint.policies), *map(str, endpoint.rules), *profiles]
-    airflows = {one.airflow for one in tries} or set(
-        models.Airflow.objects.filter(feeds__capture=row.capture).values_list("name", flat=True)
-    )
+    airflows = models.Airflow.objects.filter(name__in={one.airflow for one in tries})
+    if not tries:
+        airflows = models.Airflow.objects.filter(feeds__capture=row.capture)
     return Subject(
-        at=row.start, members=row.members, around=tuple(dict.fromkeys(around)), dags=row.dags,
+        at=row.start, members=row.members, around=tuple(dict.fromkeys(filter(None, around))), dags=row.dags,
         uses=tuple(sorted({one.conn_id for one in tries} | {one.airflow_pool for one in tries} - {""})),
-        devices=tuple(models.Device.objects.filter(group__name=row.device_group).values_list("name", flat=True)),
-        airflows=tuple(sorted(airflows)),
+        device_group=row.device_group, airflows=airflows,
     )  # fmt: skip

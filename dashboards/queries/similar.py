@@ -1,18 +1,22 @@
-"""Past incidents that are like one: how long they lasted, how they ended, and what people noted."""
+"""The incidents around one: its parts, what was merged into it, those before it, and past ones that are like it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Case, IntegerField, Q, Value, When
+from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
 
-from dashboards.queries.incident_rows import incident_rows
+from dashboards.queries.incident_rows import RELATED, rows_of
 from dashboards.queries.rows import IncidentRow
 from ingest import models
 
-MOST = 10
+MOST_ALIKE, MOST_BEFORE = 10, 20
+WHY = ("same cause and component", "same component", "same cause on the same pool")
+NOT_ALIKE = len(WHY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,27 +35,63 @@ class Similar:
     notes: tuple[NoteRow, ...]
 
 
-WHY = ("same cause and component", "same component", "same cause on the same pool")
+@dataclass(frozen=True, slots=True)
+class Around:
+    """One incident's row, and the others that its page shows."""
+
+    row: IncidentRow
+    parts: tuple[IncidentRow, ...]  # by start
+    merged: tuple[int, ...]
+    before: tuple[IncidentRow, ...]  # of the same pool or endpoint, newest first
+    similar: tuple[Similar, ...]  # the most like ones first, then the newest
+    notes: tuple[NoteRow, ...]
 
 
-def similar(incident_id: int, row: IncidentRow, now: datetime) -> tuple[Similar, ...]:
-    """The most like ones first, then the newest."""
-    own = models.Incident.objects.filter(id=incident_id)
-    same = Q(fingerprint__in=own.values("fingerprint"))
-    component = Q(component=row.component, component_kind=row.component_kind, device_group__name=row.device_group)
-    pool = Q(cause=row.cause, f5_pool_id=row.f5_pool_id) if row.f5_pool_id else Q(pk=None)
-    alike = Case(
-        When(same, then=Value(0)), When(component, then=Value(1)), default=Value(2), output_field=IntegerField()
+def around(kept: Any, now: datetime) -> Around:
+    """Five statements however many; `kept` needs select_related(*RELATED)."""
+    found = list(_others(kept))
+    shown = [one for one in found if one.merged_into_id is None]
+    rows = {row.id: row for row in rows_of([kept, *shown], now)}
+    notes = _noted([kept.id, *(one.id for one in shown)])
+    earlier = sorted((one for one in shown if one.start < kept.start and one.parent_id != kept.id), key=_newest)
+    alike = sorted((one for one in earlier if one.alike < NOT_ALIKE), key=lambda one: one.alike)[:MOST_ALIKE]
+    near = [one for one in earlier if _same_place(one, kept)][:MOST_BEFORE]
+    parts = sorted((one for one in shown if one.parent_id == kept.id), key=lambda one: (one.start, one.id))
+    return Around(
+        row=rows[kept.id], parts=tuple(rows[one.id] for one in parts),
+        merged=tuple(sorted(one.id for one in found if one.merged_into_id == kept.id)),
+        before=tuple(rows[one.id] for one in near),
+        similar=tuple(Similar(rows[one.id], WHY[one.alike], notes.get(one.id, ())) for one in alike),
+        notes=notes.get(kept.id, ()),
     )  # fmt: skip
-    found = models.Incident.objects.filter(same | component | pool, start__lt=row.start, merged_into=None)
-    found = found.exclude(Q(id=incident_id) | Q(parent=incident_id) | Q(children=incident_id))
-    ordered = list(found.annotate(alike=alike).order_by("alike", "-start", "-id").values_list("id", "alike")[:MOST])
-    rows = {one.id: one for one in incident_rows(models.Incident.objects.filter(id__in=[i for i, _ in ordered]), now)}
-    notes = noted([i for i, _ in ordered])
-    return tuple(Similar(rows[i], WHY[alike], notes.get(i, ())) for i, alike in ordered)
 
 
-def noted(ids: list[int]) -> dict[int, tuple[NoteRow, ...]]:
+def _newest(one: Any) -> tuple[float, int]:
+    return -one.start.timestamp(), -one.id
+
+
+def _same_place(one: Any, kept: Any) -> bool:
+    same = (one.endpoint_id is not None and one.endpoint_id == kept.endpoint_id) or one.fingerprint == kept.fingerprint
+    return same or (one.f5_pool_id is not None and one.f5_pool_id == kept.f5_pool_id)
+
+
+def _others(kept: Any) -> QuerySet[Any]:
+    """All of them by one statement, each with how it is alike."""
+    same = Q(fingerprint=kept.fingerprint)
+    component = Q(component=kept.component, component_kind=kept.component_kind, device_group=kept.device_group_id)
+    trouble = Q(cause=kept.cause, f5_pool=kept.f5_pool_id) if kept.f5_pool_id else Q(pk=None)
+    kinds = [When(condition, then=Value(n)) for n, condition in enumerate((same, component, trouble))]
+    alike = Case(*kinds, default=Value(NOT_ALIKE), output_field=IntegerField())
+    place = same | Q(endpoint=kept.endpoint_id or 0) | Q(f5_pool=kept.f5_pool_id or 0)
+    earlier = models.Incident.objects.filter(start__lt=kept.start, merged_into=None).exclude(id=kept.id)
+    earlier = earlier.exclude(Q(parent=kept.id) | Q(children=kept.id)).annotate(alike=alike)
+    like = earlier.filter(same | component | trouble).order_by("alike", "-start", "-id").values("id")[:MOST_ALIKE]
+    near = earlier.filter(place).order_by("-start", "-id").values("id")[:MOST_BEFORE]
+    wanted = Q(id__in=like) | Q(id__in=near) | Q(parent=kept.id) | Q(merged_into=kept.id)
+    return models.Incident.objects.filter(wanted).select_related(*RELATED).annotate(alike=alike)
+
+
+def _noted(ids: Sequence[int]) -> dict[int, tuple[NoteRow, ...]]:
     """What people wrote on these incidents."""
     found: dict[int, list[NoteRow]] = defaultdict(list)
     for note in models.IncidentNote.objects.filter(incident__in=ids).order_by("at", "id"):
