@@ -377,6 +377,12 @@ class Migration(migrations.Migration):
                 ("state", models.CharField(max_length=30)),
                 ("message_id", models.CharField(blank=True, default="", max_length=12)),
                 ("object", models.CharField(blank=True, default="", max_length=300)),
+                (
+                    "connection",
+                    models.CharField(
+                        blank=True, default="", help_text="the one it is about, where it is of one", max_length=200
+                    ),
+                ),
                 ("monitor", models.CharField(blank=True, default="", max_length=300)),
                 ("reason", models.CharField(blank=True, default="", max_length=500)),
                 ("was", models.CharField(blank=True, default="", max_length=30)),
@@ -963,7 +969,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="healthevent",
             constraint=models.UniqueConstraint(
-                fields=("device", "at", "kind", "state", "object", "message_id"), name="health_event_once"
+                fields=("device", "at", "kind", "state", "object", "message_id", "connection"), name="health_event_once"
             ),
         ),
         migrations.AddIndex(

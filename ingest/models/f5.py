@@ -259,6 +259,9 @@ class HealthEvent(models.Model):
     state = models.CharField(max_length=30)
     message_id = models.CharField(max_length=12, blank=True, default="")
     object = models.CharField(max_length=300, blank=True, default="")
+    connection = models.CharField(
+        max_length=200, blank=True, default="", help_text="the one it is about, where it is of one"
+    )
     f5_pool = models.ForeignKey(F5Pool, null=True, on_delete=models.SET_NULL, related_name="health_events")
     member = models.ForeignKey(Member, null=True, on_delete=models.SET_NULL, related_name="health_events")
     endpoint = models.ForeignKey(Endpoint, null=True, on_delete=models.SET_NULL, related_name="health_events")
@@ -274,7 +277,7 @@ class HealthEvent(models.Model):
     class Meta:
         constraints = (
             models.UniqueConstraint(
-                fields=("device", "at", "kind", "state", "object", "message_id"), name="health_event_once"
+                fields=("device", "at", "kind", "state", "object", "message_id", "connection"), name="health_event_once"
             ),
         )
         indexes = (models.Index(fields=("at",)), models.Index(fields=("f5_pool", "at")))

@@ -61,6 +61,7 @@ OWN_RULES: tuple[FactsRule, ...] = (
     unreached.handshake,
     unreached.limited,
     unreached.no_member,
+    unreached.failover,
     unreached.vip_unreachable,
     unreached.worker_network,
     task.task_timeout,

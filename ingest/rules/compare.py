@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 from math import comb
 from statistics import median
 from typing import NamedTuple
@@ -151,15 +152,18 @@ def usual_seconds(route: Route) -> float | None:
 
 
 class Since(NamedTuple):
-    """(failed, all) requests of an endpoint before a moment and after it."""
+    """(failed, all) requests of an endpoint before a moment, after it, and of the first ones after it."""
 
     before: tuple[int, int]
     after: tuple[int, int]
+    first: tuple[int, int]
 
     @property
     def broke(self) -> bool:
         """Well before, mostly failing after, and not by chance (hypergeometric tail)."""
         (bad_before, before), (bad_after, after) = self.before, self.after
+        if not self.first[1] or self.first[0] < OFTEN * self.first[1]:
+            return False  # what went well after it for a while, it did not break
         if before >= 3 and after and not bad_before and bad_after >= 0.8 * after:
             return True  # from all well to nearly nothing well
         if before < 3 or after < 1 or bad_after < OFTEN * after or bad_before * after * 4 > bad_after * before:
@@ -173,13 +177,16 @@ def since(route: Route, at: datetime) -> Since | None:
     """What failed before this moment and after it: by the requests near the failure where they reach so far, else by minutes."""
     before, after = [r for r in route.near if r.at < at], [r for r in route.near if at <= r.at <= at + WIDE]
     if len(before) >= 3:
-        return Since((sum(map(failed, before)), len(before)), (sum(map(failed, after)), len(after)))
+        first = [r for r in after if r.at <= at + NEAR] or after[:3]
+        return Since(*((sum(map(failed, rows)), len(rows)) for rows in (before, after, first)))
     minute = at.replace(second=0, microsecond=0)
     earlier = [m for m in route.minutes if minute - 2 * WIDE <= m.start < minute]
     later = [m for m in route.minutes if minute < m.start <= minute + WIDE]
     if not earlier or not later:
         return None
-    return Since(*((sum(m.failed for m in some), sum(m.requests for m in some)) for some in (earlier, later)))
+    return Since(
+        *((sum(m.failed for m in some), sum(m.requests for m in some)) for some in (earlier, later, later[:1]))
+    )
 
 
 def slower_than_usual(route: Route, request: Request) -> bool:
@@ -206,7 +213,7 @@ def all_slow(route: Route, request: Request, limit: float) -> tuple[tuple[str, .
 
     Slow answers of one other path say nothing: that path may always take so long.
     """
-    for rows in _answers_around(route, request):
+    for rows in (*_answers_around(route, request), _slow_run(route, request, max(2.0, 0.8 * limit))):
         times, paths = _times(rows), {r.path for r in rows}
         every = [t for values in times.values() for t in values]
         if len(every) < 3 or len(times) < 2 or (len(paths) == 1 and request.path not in paths):
@@ -227,15 +234,27 @@ def _answers_around(route: Route, request: Request) -> Iterator[list[Request]]:
     The span grows, first into the past, until it holds enough slow answers: when the trouble began and ended is not known,
     and good answers of the same member from before or after it say nothing.
     """
-    good = [
-        r
-        for r in _rows(route, request, NEAR + NEAR)
-        if r.seconds is not None and r.outcome in (Outcome.OK, Outcome.SLOW)
-    ]
+    good = _good_answers(route, request)
     for before in (15, 30, 45, 60, 90, 120):
         for after in (10, before):
             lo, hi = request.at - timedelta(seconds=before), request.at + timedelta(seconds=after)
             yield [r for r in good if lo <= r.at <= hi]
+
+
+def _slow_run(route: Route, request: Request, limit: float) -> list[Request]:
+    """The good answers around this request that were slow without one in between that was not."""
+    good = _good_answers(route, request)
+    place = sum(r.at < request.at for r in good)
+    before = list(takewhile(lambda r: (r.seconds or 0.0) > limit, reversed(good[:place])))
+    return [*reversed(before), *takewhile(lambda r: (r.seconds or 0.0) > limit, good[place:])]
+
+
+def _good_answers(route: Route, request: Request) -> list[Request]:
+    return [
+        r
+        for r in _rows(route, request, NEAR + NEAR)
+        if r.seconds is not None and r.outcome in (Outcome.OK, Outcome.SLOW)
+    ]
 
 
 def _times(rows: Iterable[Request]) -> dict[str, list[float]]:

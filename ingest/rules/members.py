@@ -14,6 +14,7 @@ from .words import change_proof, clock, gave_up_words, health_proof, request_pro
 
 CUT = timedelta(seconds=1)  # ltm times are cut to the second: what it tells of happened up to a second later
 MONITOR_LATE = timedelta(seconds=36)  # a monitor of interval 10 s and time-out 31 s notices as late as this
+FLAPPING, FLAP_NEAR = timedelta(minutes=5), timedelta(seconds=20)
 DOWN = ("down", "node_down", "forced_down", "forced_disabled", "disabled", "unavailable")
 
 
@@ -151,18 +152,15 @@ def monitor_flap(case: Case) -> Finding | None:
         return None
     turns: dict[str, list[Health]] = {}
     for event in pool_events(case):
-        if (
-            event.kind == "member"
-            and event.state in ("up", "down")
-            and abs(event.at - request.at) <= timedelta(minutes=10)
-        ):
+        if event.kind == "member" and event.state in ("up", "down") and during(case, event.at, FLAPPING, FLAPPING):
             turns.setdefault(event.member, []).append(event)
-    member = max(turns, key=lambda m: (len(turns[m]), m), default="")
-    if not member or len(turns[member]) < 4:
-        return None
+    now = {m: seen for m, seen in turns.items() if any(during(case, e.at, FLAP_NEAR, MONITOR_LATE) for e in seen)}
+    member = max(now, key=lambda m: (len(now[m]), m), default="")
+    if not member or len(turns[member]) < 4 or (request.member and request.member != member):
+        return None  # who went out and in a while ago, or was not asked, is not what failed
     return finding(
         case, "monitor_flap",
-        f"Route: {short(member)} of {short(request.f5_pool)} went out and in {len(turns[member])} times in 20 minutes.",
+        f"Route: {short(member)} of {short(request.f5_pool)} went out and in {len(turns[member])} times in 10 minutes.",
         0.85, "member", member, members=(member,), proofs=tuple(health_proof(e) for e in turns[member][:6]),
     )  # fmt: skip
 

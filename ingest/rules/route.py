@@ -14,6 +14,7 @@ from .facts import Chooser, Finding, Health
 from .words import answer, change_proof, clock, health_proof, how_joined, log_proof, request_proof
 
 CHANGE_BEFORE = timedelta(minutes=15)
+SHORTEST_CUT_S = 10.0  # nobody sets an idle time-out below
 MOST_CHOOSERS = 3  # policies and iRules that a finding names
 
 
@@ -75,7 +76,7 @@ def idle_timeout(case: Case) -> Finding | None:
     mine = (case.facts.attempt.over_at - request.at).total_seconds()
     same = [c for c in cuts if abs(c - mine) <= 2.0]
     longest = max((r.seconds or 0 for r in case.route.near if r.outcome is Outcome.OK), default=0)
-    if mine < 20 or len(same) < 3 or longest > mine:
+    if mine < SHORTEST_CUT_S or len(same) < 3 or longest > mine:
         return None
     return finding(
         case, "idle_timeout", f"Route: requests to {short(request.endpoint)} were cut after {mine:.0f} s each.",

@@ -105,9 +105,26 @@ def died_in_call(case: Case) -> Finding | None:
     request, facts = case.request, case.facts
     last = fell_silent(facts)
     killed = facts.log is not None and facts.log.killed and not facts.log.exceptions
-    if request.execution or request.outcome is not Outcome.UNANSWERED or not (last or killed):
+    if request.execution or request.outcome is not Outcome.UNANSWERED:
         return None
-    return heartbeats_silent(facts) or worker_killed(facts)
+    if last or killed:
+        return heartbeats_silent(facts) or worker_killed(facts)
+    return _broke_off(case) if facts.log is not None and facts.log.found and not facts.log.exceptions else None
+
+
+def _broke_off(case: Case) -> Finding | None:
+    """Its log ends without an error, long after the request: who saw no error was not told of one."""
+    facts, request = case.facts, case.request
+    waited = (facts.attempt.over_at - request.at).total_seconds()
+    if facts.attempt.slow or waited < SILENT_S:
+        return None
+    return finding(
+        case, "undecided",
+        f"Unknown: its log breaks off without an error, {waited:.0f} s after a call that was never answered; its process may "
+        "have ended first, or nobody told it that the call had failed.",
+        0.3, "virtual_server", request.endpoint,
+        reasons=((False, "The worker's own log, or that of the scheduler, would settle it."),),
+    )  # fmt: skip
 
 
 def heartbeats_silent(facts: Facts) -> Finding | None:

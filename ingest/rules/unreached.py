@@ -20,6 +20,7 @@ LEAST_EXPECTED = 6.0  # requests that were to be expected in the silence: by cha
 LEAST_OTHERS = 3
 MOMENT = timedelta(seconds=1)
 SAID = timedelta(seconds=10)
+SWITCHED, SWITCHING = ("active", "standby", "failover"), timedelta(seconds=30)
 GONE = ("unavailable", "offline", "disabled", "down", "forced_disabled")
 BACK = ("available", "enabled", "up")
 EXPIRED = ("certificate has expired", "certificate_expired")
@@ -88,6 +89,24 @@ def no_member(facts: Facts) -> Finding | None:
     )  # fmt: skip
 
 
+def failover(facts: Facts) -> Finding | None:
+    """The device group changed its active unit while the call waited for a connection."""
+    route = _place(facts)
+    if route is None or facts.log is None or facts.log.stage != "connect":
+        return None
+    began, end = _tried(facts)
+    said = [
+        e for e in route.health
+        if e.kind == "device" and e.state in SWITCHED and began - SWITCHING <= e.at <= end + SAID
+    ]  # fmt: skip
+    if not said:
+        return None
+    words = f"changed to {said[-1].state} at {clock(said[-1].at)}"
+    return _finding(
+        facts, "failover", f"Route: {route.device} {words}; no connection came about.", 0.85, "device", route.device, (health_proof(said[-1]),), _who(facts, route), route=route,
+    )  # fmt: skip
+
+
 def vip_unreachable(facts: Facts) -> Finding | None:
     """Nobody reached the virtual server, or F5 says that it was switched off."""
     route = _place(facts)
@@ -113,8 +132,8 @@ def worker_network(facts: Facts) -> Finding | None:
     if route is None or facts.log is None or facts.log.stage not in ("resolve", "connect", "proxy"):
         return None
     others, apart = _others(facts, route), _told_apart(facts)
-    if len(others) < LEAST_OTHERS or not _all_the_while(facts, others):
-        return None
+    if facts.log.stage != "proxy" and (len(others) < LEAST_OTHERS or not _all_the_while(facts, others)):
+        return None  # a proxy is the client's own, whoever else comes through
     if facts.log.stage == "connect" and facts.attempt.clients and not apart:
         return None  # where the same address reached it, that one connection failed is nobody's for certain
     what = {"resolve": "could not resolve its name", "proxy": "could not get through its proxy"}

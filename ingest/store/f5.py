@@ -138,9 +138,13 @@ def _known(device: Device, times: Sequence[datetime]) -> dict[Subject, list[Heal
 
 def _subject(event: HealthEvent) -> Subject:
     """What the event is about; what a device says of itself is about that device alone."""
-    ends = [str(event.detail.get(name, "")) for name in ("source", "target", "support_id")]
-    connection = " ".join(ends) if event.state in OF_A_CONNECTION else ""
-    return event.device_id if event.kind == "device" else 0, event.kind, event.object, connection
+    return event.device_id if event.kind == "device" else 0, event.kind, event.object, event.connection
+
+
+def _connection(event: records.HealthEvent) -> str:
+    """The connection that the event is about, where it is about one."""
+    ends = (str(event.detail.get(name, "")) for name in ("source", "target", "support_id"))
+    return " ".join(filter(None, ends))[:200] if event.state in OF_A_CONNECTION else ""
 
 
 def _count_again(same: HealthEvent, row: HealthEvent, device: Device) -> None:
@@ -183,6 +187,7 @@ def _health_row(feed: Feed, device: Device, one: Parsed, names: members.Names) -
         state=event.state[:30],
         message_id=event.message_id[:12],
         object=what[:300],
+        connection=_connection(event),
         f5_pool_id=None if gtm else names.pools.get(event.f5_pool),
         member_id=None if gtm else names.members.get((event.f5_pool, event.member)),
         endpoint_id=None if gtm else names.endpoints.get(event.object),

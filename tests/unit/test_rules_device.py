@@ -150,3 +150,38 @@ def test_a_slow_try_that_waited_for_a_worker_starved() -> None:
     assert judge(replace(given, attempt=waited)).cause == "slot_starvation"
     worked = replace(given.attempt, queued_at=at(-60), start_at=at(-59))
     assert judge(replace(given, attempt=worked)).cause == "undecided"
+
+
+def test_a_change_that_all_went_well_after_for_a_while_broke_nothing() -> None:
+    well_at_first = minutes((-8, 60, 0), (-7, 60, 0), (-4, 60, 0), (-3, 60, 0), (-2, 60, 50), (-1, 60, 52))
+    given = facts((LOST,), RESET, (), changes=(a_change(-290, f"modify ltm virtual {VS}"),))
+    assert judge(with_route(given, minutes=well_at_first)).cause == "unanswered"
+
+
+def slow_answers(*times: tuple[float, float]) -> tuple[Any, ...]:
+    """Answers of all members in turn at these (seconds, took)."""
+    members = ("/Common/orders1:9000", "/Common/orders2:9000", "/Common/orders3:9000")
+    return tuple(a_request(s, 200, members[n % 3], took, path=f"/p{n % 4}", outcome=Outcome.OK)
+                 for n, (s, took) in enumerate(times))  # fmt: skip
+
+
+TIMED_OUT_15 = a_log(exceptions=(("ReadTimeout", "timed out"),), timed_out=True, timeout_s=15.0)
+
+
+def test_a_service_that_just_became_slow_is_known_by_the_answers_that_follow() -> None:
+    before, after = [(-30.0 - n, 0.1) for n in range(20)], [(-5.0, 30.0), (7.0, 28.0), (24.0, 27.0), (26.0, 25.0)]
+    assert judge(facts((LOST,), TIMED_OUT_15, slow_answers(*before, *after), end=15.0)).cause == "service_slow"
+    mixed = [(s, took if n % 2 else 0.1) for n, (s, took) in enumerate(after)]
+    assert judge(facts((LOST,), TIMED_OUT_15, slow_answers(*before, *mixed), end=15.0)).cause == "unanswered"
+
+
+def test_a_member_that_went_out_and_in_a_while_ago_is_not_what_fails_now() -> None:
+    for nearest, cause in ((-10, "monitor_flap"), (-90, "unanswered")):
+        turns = [health(nearest - 20 * n, "down" if n % 2 else "up", M1) for n in range(5)]
+        assert judge(facts((LOST,), RESET, GOOD_BEFORE, health=tuple(reversed(turns)), end=0.5)).cause == cause
+
+
+def test_a_log_that_breaks_off_long_after_an_unanswered_call_tells_nothing() -> None:
+    given = facts((a_request(-300, None, took=None),), a_log(), GOOD_BEFORE)
+    assert judge(given).cause == "undecided"
+    assert judge(facts((LOST,), a_log(), GOOD_BEFORE)).cause == "unanswered"

@@ -164,3 +164,14 @@ def test_the_pool_of_an_unreached_endpoint_is_named() -> None:
     found = judge(unreached("connect", CUT))
     assert found.place is not None and (found.place.endpoint, found.place.f5_pool) == (VS, POOL)
     assert at(2) - found.place.near[-1].at > timedelta(seconds=20)
+
+
+def test_a_connection_that_fell_into_a_failover() -> None:
+    switched = health(-12, "active", kind="device", pool="")
+    assert judge(unreached("connect", BUSY, (switched,))).cause == "failover"
+    assert judge(unreached("connect", BUSY, (replace(switched, at=at(-90)),))).cause == "worker_network"
+
+
+def test_a_proxy_is_the_clients_own_whoever_else_comes_through() -> None:
+    assert judge(unreached("proxy", ())).cause == "worker_network"
+    assert judge(unreached("resolve", ())).cause == "undecided"
