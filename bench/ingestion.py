@@ -79,8 +79,8 @@ def measured(feed: models.Feed, written: int, rounds: int) -> Measured:
 
 
 def feed_of(name: str, path: Path, *, logs_requests: bool, templates: Sequence[str] = ()) -> models.Feed:
-    """A request log of a device of its own, read from this file."""
-    group, _ = models.DeviceGroup.objects.get_or_create(name="bench")
+    """A request log of a device and group of its own, read from this file."""
+    group, _ = models.DeviceGroup.objects.get_or_create(name=f"bench: {name}")
     defaults = {"group": group, "logs_requests": logs_requests}
     device, _ = models.Device.objects.get_or_create(name=name, defaults=defaults)
     config = {"glob": [str(path)], **({"template": list(templates)} if templates else {})}

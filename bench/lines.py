@@ -42,10 +42,10 @@ HOST = "bigip-1.example.net"
 class _Try:
     """One try that makes calls: its own key, its run's trace id and the header its tasks send."""
 
-    def __init__(self, rng: random.Random, number: int) -> None:
+    def __init__(self, rng: random.Random, number: int, fleet: int) -> None:
         self.uuid = str(uuid.UUID(int=rng.getrandbits(128), version=4))
         run = number // 12
-        self.trace = f"00-{run + 1:032x}-{rng.getrandbits(63) + 1:016x}-01"
+        self.trace = f"00-{fleet:016x}{run + 1:016x}-{rng.getrandbits(63) + 1:016x}-01"
         dag, task = f"dag_{run % 200:03d}", f"task_{number % 12}"
         self.task = (
             f"dag={dag};run=scheduled__2026-11-22T0{run % 10}:00:00+00:00;task={task};map=-1;try=1;ti={self.uuid}"
@@ -57,13 +57,13 @@ def pairs(count: int, seed: int = 1, start_us: int = START_US) -> Iterator[tuple
     """(request message, response message or None) in order of the requests, without spool prefix; see `spool`."""
     rng = random.Random(seed)
     ts, made = start_us, 0
-    tries = [_Try(rng, number) for number in range(200)]
+    tries = [_Try(rng, number, seed) for number in range(200)]
     while made < count:
         ts += int(rng.expovariate(PER_SECOND) * 1e6) + 1
         place = rng.randrange(len(tries))
         one = tries[place]
         if rng.random() < 1 / CALLS_OF_A_TRY:
-            tries[place] = _Try(rng, made + 200)
+            tries[place] = _Try(rng, made + 200, seed)
         yield _pair(rng, one, ts)
         made += 1
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from ingest.records import RequestLine
 
 Key = tuple[str | int | None, ...]
-Loose = tuple[str, str, str, int | None, str, str]
+Loose = tuple[str, str, int | None, str, str]
 
 # How far the times of two halves without a common time may lie apart: requests take time, DATE_HTTP has 1 s.
 LOOSE_US = 600 * 1_000_000
@@ -49,7 +49,7 @@ def key_of(line: RequestLine) -> Key:
 
 
 def _loose(line: RequestLine) -> Loose:
-    return line.hostname, line.virtual_name, line.client_ip, line.client_port, line.method, line.uri
+    return line.virtual_name, line.client_ip, line.client_port, line.method, line.uri
 
 
 class Pairer:
@@ -152,7 +152,8 @@ class Pairer:
         for place, half in enumerate(candidates or ()):
             if place >= _MOST_TRIED:
                 break
-            if half.line.kind != line.kind and _near(half.line, line) and self._forget(half):
+            fits = half.line.kind != line.kind and _one_unit(half.line, line) and _near(half.line, line)
+            if fits and self._forget(half):
                 del candidates[place]  # type: ignore[union-attr]  # it was iterated
                 return half
         return None
@@ -185,6 +186,11 @@ class Pairer:
     def waiting(self) -> list[Half]:
         """The halves that still wait, in the order of their lines."""
         return sorted((*self._requests.values(), *self._responses.values()), key=lambda half: half.line_id)
+
+
+def _one_unit(one: RequestLine, two: RequestLine) -> bool:
+    """Two units of a pair may write into one log; some templates name the unit in one of the two lines only."""
+    return not one.hostname or not two.hostname or one.hostname == two.hostname
 
 
 def _near(half: RequestLine, line: RequestLine) -> bool:

@@ -99,3 +99,11 @@ def test_every_line_ends_as_exactly_one_thing() -> None:
     pairer = run(*lines)
     paired = sum((pair.request is not None) + (pair.response is not None) for pair in pairer.pairs)
     assert paired + len(pairer.repeated) + len(pairer.waiting()) == len(lines)
+
+
+def test_a_template_may_name_the_unit_in_one_of_the_two_lines_only() -> None:
+    nameless = line("request", 10_000_000)._replace(hostname="")
+    assert ids(run(nameless, line("response", 10_000_000))) == [(0, 1)]
+    assert ids(run(line("response", 10_000_000), nameless)) == [(1, 0)]
+    other = line("request", 10_000_000)._replace(hostname="b2")
+    assert not run(other, line("response", 10_000_000)).pairs  # the other unit of the pair
