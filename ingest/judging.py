@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.db.models.expressions import RawSQL
 
 from airf5 import sql
 from airf5.failpoints import failpoint
-from ingest import rawlines
+from ingest import rawlines, waiting
 from ingest.correlate import World, facts_of, load, span, world_of
 from ingest.models import Airflow, Evidence, Feed, Gap, Try, Verdict, VerdictHistory
 from ingest.records import Link
@@ -28,7 +28,6 @@ SLOW_FACTOR, SLOW_EXTRA_S, SLOW_SAMPLES = 2.0, 10.0, 5  # DESIGN section 4
 SETTLED = timedelta(seconds=5)  # lines of one device reach us out of order by less
 MONITOR_WAIT = timedelta(seconds=38)  # a monitor may say why as late as this
 ENDED = ("success", "failed")
-LOCK = 0x41495246  # advisory lock space of judging
 VERSION = RawSQL("ingest_try.xmin::text::bigint", ())  # any change of the row gives it another one
 
 
@@ -37,8 +36,12 @@ def judge_pending(now: datetime, limit: int = BATCH) -> int:
     done = 0
     for airflow in Airflow.objects.filter(tries__judge=True).distinct().order_by("pk"):
         with transaction.atomic():
-            if _locked(airflow):
-                done += _judge_airflow(airflow, now, limit)
+            if marks := waiting.due(
+                airflow, limit
+            ):  # one worker judges one Airflow at a time; another comes back later
+                found = {t.pk: t for t in readable(Try.objects.filter(pk__in=marks))}
+                _settle(airflow, [found[pk] for pk in marks if pk in found], now, marks)
+                done += len(found)
     return done
 
 
@@ -47,27 +50,11 @@ def pending(airflow_ids: Sequence[int]) -> int:
     return Try.objects.filter(airflow__in=airflow_ids, judge=True, end_at__isnull=False).count()
 
 
-def _locked(airflow: Airflow) -> bool:
-    """One worker judges one Airflow at a time; another simply comes back later."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", (LOCK, airflow.pk))
-        return bool(cursor.fetchone()[0])
-
-
-def _judge_airflow(airflow: Airflow, now: datetime, limit: int) -> int:
-    # Provisional ones come last, so that they never keep new ones waiting
-    order = (F("verdict__judged_at").asc(nulls_first=True), "end_at", "pk")
-    waiting = readable(Try.objects.filter(airflow=airflow, judge=True, end_at__isnull=False))
-    found = list(waiting.order_by(*order)[:limit])
-    _settle(airflow, found, now)
-    return len(found)
-
-
 def judge_again(airflow: Airflow, ids: Sequence[int], now: datetime) -> Answers:
     """Judge these tries with the rules of today, whatever they wait for, and save what came of it."""
     with transaction.atomic():
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK, airflow.pk))
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (waiting.LOCK, airflow.pk))
         found = list(readable(Try.objects.filter(airflow=airflow, pk__in=ids, end_at__isnull=False)).order_by("pk"))
         said = _settle(airflow, found, now)
         waits = [v.try_row_id for v in said.verdicts if v.status != Verdict.Status.FINAL]
@@ -102,7 +89,7 @@ def answers(airflow: Airflow, found: Sequence[Try], now: datetime) -> Answers:
     return _answers(airflow, judged, without, slow, medians, now) if judged else Answers([], {}, without)
 
 
-def _settle(airflow: Airflow, found: Sequence[Any], now: datetime) -> Answers:
+def _settle(airflow: Airflow, found: Sequence[Any], now: datetime, marks: Mapping[int, str] | None = None) -> Answers:
     """Judge and save; the mark stays on what is not final."""
     said = answers(airflow, found, now)
     old = {t.pk: t.verdict for t in found if hasattr(t, "verdict")}
@@ -111,7 +98,7 @@ def _settle(airflow: Airflow, found: Sequence[Any], now: datetime) -> Answers:
         _save(said.verdicts, old, said.proofs, now, said.world)
         failpoint("judge.saved")
     waits = {v.try_row_id for v in said.verdicts if v.status != Verdict.Status.FINAL}
-    _mark(found, {t.pk for t in found} - waits)
+    _mark(found, {t.pk for t in found} - waits, marks)
     return said
 
 
@@ -122,12 +109,12 @@ def _drop(tries: Sequence[Try], now: datetime) -> None:
         Verdict.objects.filter(try_row__in=[t.pk for t in tries]).delete()
 
 
-def _mark(found: Sequence[Any], done: set[int]) -> None:
+def _mark(found: Sequence[Any], done: set[int], marks: Mapping[int, str] | None) -> None:
     """Take the mark from what is finally judged, but for tries that somebody changed since they were read."""
     parameters = {
         "tries": [t.pk for t in found], "versions": [t.version for t in found],
         "own": [t.own_s for t in found], "code": [t.code_s for t in found],
-        "final": [t.pk in done for t in found],
+        "final": [t.pk in done for t in found], "marks": waiting.marks_of([t.pk for t in found], marks),
     }  # fmt: skip
     if found:
         load.rows("judged", **parameters)

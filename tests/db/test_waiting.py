@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from ingest import waiting
+from ingest import judging, waiting
 from ingest.models import Airflow, Feed, Gap, TaskLog, Try, Verdict, Waiting
 from tests import world
 
@@ -19,6 +19,12 @@ def at(seconds: float) -> datetime:
     return END + timedelta(seconds=seconds)
 
 
+def remember(marks: dict[int, str]) -> None:
+    """As if these had been judged, and waited on."""
+    for pk, mark in marks.items():
+        Waiting.objects.update_or_create(pk=pk, defaults={"mark": mark})
+
+
 @pytest.fixture
 def waits() -> Try:
     """A try whose verdict waits, and of which all was looked at that there was."""
@@ -27,13 +33,13 @@ def waits() -> Try:
     world.a_feed("lb1/request", complete_to=at(-60))
     world.a_feed("lab1/request", capture="lab1", complete_to=at(-60))
     world.a_verdict(found, status="provisional")
-    waiting.remember(waiting.due(found.airflow, 10))
+    remember(waiting.due(found.airflow, 10))
     return found
 
 
 def due(of: Try) -> bool:
     found = waiting.due(of.airflow, 10)
-    waiting.remember(found)
+    remember(found)
     return of.pk in found
 
 
@@ -94,11 +100,13 @@ def test_new_tries_first_and_no_more_than_asked_for(waits: Try) -> None:
     assert list(waiting.due(waits.airflow, 9)) == [*new, waits.pk]
 
 
-def test_what_is_final_is_forgotten(waits: Try) -> None:
-    assert Waiting.objects.count() == 1
-    moved("lb1/request", 900)
-    marks = waiting.due(waits.airflow, 10)
-    Try.objects.filter(pk=waits.pk).update(judge=False)
-    waiting.remember(marks)
+def test_what_is_looked_at_is_remembered_while_it_waits_and_forgotten_when_it_is_final(waits: Try) -> None:
+    Waiting.objects.all().delete()
+    judging.judge_pending(at(0))
+    assert Waiting.objects.count() == 1 and Verdict.objects.get().status == "provisional"
+    judging.judge_pending(at(0))  # its own time was written to the row
+    assert judging.judge_pending(at(0)) == 0
+    Feed.objects.filter(capture="").update(state="closed")
+    assert judging.judge_pending(at(1)) == 1
     assert not Waiting.objects.exists() and waiting.due(waits.airflow, 10) == {}
     assert waiting.due(Airflow.objects.create(name="other"), 10) == {}
