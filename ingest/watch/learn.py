@@ -84,10 +84,10 @@ class Broken(NamedTuple):
 def broken(known: Iterable[Known], seen: Iterable[Seen]) -> list[Broken]:
     """What breaks a contract, oldest first; where contracts name hosts, only what cannot be right for any host."""
     of_endpoint: dict[int, list[Contract]] = {}
-    for one in known:
-        contract = one.as_contract()
+    for row in known:
+        contract = row.as_contract()
         if contract is not None:
-            of_endpoint.setdefault(one.endpoint_id, []).append(contract)
+            of_endpoint.setdefault(row.endpoint_id, []).append(contract)
     out = []
     for one in sorted(seen, key=lambda s: (s.first, s.lines)):
         found = broken_by(of_endpoint.get(one.endpoint_id, ()), one.f5_pool, one.path, one.first, one.agent, one.host)
@@ -99,8 +99,8 @@ def broken(known: Iterable[Known], seen: Iterable[Seen]) -> list[Broken]:
 def learn(known: dict[Key, Known], seen: Iterable[Seen]) -> None:
     """Take in what went well; marks what changed. `known` are the learned contracts of these endpoints."""
     rooms: dict[int, int] = {}
-    for one in known.values():
-        rooms[one.endpoint_id] = rooms.get(one.endpoint_id, 0) + 1
+    for row in known.values():
+        rooms[row.endpoint_id] = rooms.get(row.endpoint_id, 0) + 1
     for one in sorted(seen, key=lambda s: (s.first, s.lines)):
         if not one.well or not one.f5_pool:
             continue

@@ -142,6 +142,15 @@ def test_both_statements_find_what_a_plain_range_join_finds() -> None:
 
 
 @pytest.mark.usefixtures("_requests")
+def test_the_watch_reads_the_rows_of_its_stretch_once() -> None:
+    stretch = {"from": START + timedelta(hours=3), "to": START + timedelta(hours=3, minutes=10), "endpoints": [1, 2, 3]}
+    nodes = plan(load("watch_routes"), stretch)
+    (scan,) = [node for node in nodes if "ingest_request_p" in node.get("Relation Name", "")]
+    assert scan["Relation Name"] == DAY
+    assert scan["Above"]["Node Type"] != "Nested Loop"
+
+
+@pytest.mark.usefixtures("_requests")
 def test_a_slice_of_time_reads_one_day() -> None:
     hour = {"from": START + timedelta(hours=3), "to": START + timedelta(hours=4)}
     nodes = plan("SELECT * FROM ingest_request WHERE ts >= %(from)s AND ts < %(to)s", hour)
