@@ -103,7 +103,8 @@ def failover(facts: Facts) -> Finding | None:
         return None
     words = f"changed to {said[-1].state} at {clock(said[-1].at)}"
     return _finding(
-        facts, "failover", f"Route: {route.device} {words}; no connection came about.", 0.85, "device", route.device, (health_proof(said[-1]),), _who(facts, route), route=route,
+        facts, "failover", f"Route: {route.device} {words}; no connection came about.",
+        0.85, "device", route.device, (health_proof(said[-1]),), _who(facts, route), route=route,
     )  # fmt: skip
 
 
