@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from ingest import judging, leases, models, partitions, pipeline, snapshot_feed
 from ingest.capture import Capture, CaptureError, read_capture
+from ingest.completeness import clocks
 from ingest.incidents import update as incidents
 from ingest.models import Feed, Try, Verdict
 from ingest.parsers import times
@@ -30,6 +31,7 @@ from ingest.store import airflow, feeds, requests
 from ingest.store.feeds import Counts
 
 LEASE_S = 900
+AFTER = timedelta(hours=1)  # by a worker's clock its tries may end after the capture's
 ENDED_BEFORE = timedelta(minutes=1)  # a capture shifted to now ends so long ago: all of it can be known
 F5_FILES = {"request": Feed.Kind.F5_REQUEST, "ltm": Feed.Kind.F5_LTM, "audit": Feed.Kind.F5_AUDIT}
 AIRFLOW_LISTS = {
@@ -76,6 +78,7 @@ def replay(folder: Path, *, shift_to_now: bool = False, wait: bool = False) -> T
     if wait:
         for feed in made:
             _close(capture, feed)
+        clocks.of_capture(instance, capture.start, capture.end + AFTER)
         _judge(instance)
         incidents.update(name, timezone.now())
     verdicts = Verdict.objects.filter(try_row__airflow=instance)

@@ -81,13 +81,22 @@ def _measured(found: Iterable[SkewSample], now: datetime) -> list[Measured]:
     return [Measured(s.offset_ms, s.uncertainty_ms, max(0.0, (now - s.at) / HOUR)) for s in found]
 
 
+def of_capture(airflow: Airflow, start: datetime, end: datetime) -> None:
+    """Measure the pairs of a whole capture, whose clocks were those of its own time."""
+    SkewSample.objects.filter(airflow=airflow, method=Method.PAIRS).delete()
+    _save_pairs(airflow, start, end)
+
+
 def _pairs(airflow: Airflow, now: datetime) -> None:
     """One measurement for each worker and device of the last whole hour, once."""
     end = now.replace(minute=0, second=0, microsecond=0)
-    if SkewSample.objects.filter(airflow=airflow, method=Method.PAIRS, at__gte=end).exists():
-        return
+    if not SkewSample.objects.filter(airflow=airflow, method=Method.PAIRS, at__gte=end).exists():
+        _save_pairs(airflow, end - HOUR, end)
+
+
+def _save_pairs(airflow: Airflow, start: datetime, end: datetime) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(load("run_pairs"), {"airflow": airflow.pk, "from": end - HOUR, "to": end})
+        cursor.execute(load("run_pairs"), {"airflow": airflow.pk, "from": start, "to": end})
         rows = cursor.fetchall()
     deltas: dict[tuple[int, str], list[float]] = defaultdict(list)
     for device_id, hostname, delta in rows:
@@ -113,13 +122,11 @@ class Clocks:
     def of(cls, airflow: Airflow, scope: str, devices: Iterable[Device]) -> Clocks:
         """What is known now of these devices, each once, and of this Airflow's workers.
 
-        A capture was recorded with its own clocks, and nothing is measured of it.
+        Of a capture the exact pairs alone are measured (`of_capture`): it was recorded with its own clocks.
         """
         found = cls()
-        if scope:
-            return found
         for device in devices:
-            if device.skew_us is not None:
+            if device.skew_us is not None and not scope:
                 one = _skew(device.skew_us / 1000, (device.skew_error_us or 0) / 1000)
                 found.groups[device.group_id] = _wider(found.groups.get(device.group_id), one)
         pairs = SkewSample.objects.filter(airflow=airflow, method=Method.PAIRS).select_related("device")

@@ -173,15 +173,18 @@ class Since(NamedTuple):
         return ways / comb(total, bad) <= CHANCE
 
 
-def since(route: Route, at: datetime) -> Since | None:
-    """What failed before this moment and after it: by the requests near the failure where they reach so far, else by minutes."""
-    before, after = [r for r in route.near if r.at < at], [r for r in route.near if at <= r.at <= at + WIDE]
+def since(route: Route, at: datetime, until: datetime) -> Since | None:
+    """What failed before this moment, and after it until another.
+
+    By the requests near the failure where they reach so far, else by minutes.
+    """
+    before, after = [r for r in route.near if r.at < at], [r for r in route.near if at <= r.at <= until]
     if len(before) >= 3:
         first = [r for r in after if r.at <= at + NEAR] or after[:3]
         return Since(*((sum(map(failed, rows)), len(rows)) for rows in (before, after, first)))
     minute = at.replace(second=0, microsecond=0)
     earlier = [m for m in route.minutes if minute - 2 * WIDE <= m.start < minute]
-    later = [m for m in route.minutes if minute < m.start <= minute + WIDE]
+    later = [m for m in route.minutes if minute < m.start <= until]
     if not earlier or not later:
         return None
     return Since(

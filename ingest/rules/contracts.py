@@ -67,7 +67,7 @@ def that_count(
     declared = [c for c in found if c.source == DECLARED]
     longest = max((len(c.prefix) for c in declared), default=0)
     chosen = [c for c in declared if len(c.prefix) == longest] or found
-    return sorted(chosen, key=lambda c: (-c.count, c.id))
+    return sorted(chosen, key=lambda c: (c.ready_at, c.id))  # not by counts, which grow: the answer is to stay the same
 
 
 def broken_by(
@@ -93,6 +93,6 @@ def says(contract: Contract, at: datetime) -> str:
     known = (
         f"declared by {contract.by or 'a person'} on {contract.ready_at:%-d %b %Y}"
         if contract.source == DECLARED
-        else f"learned from {contract.count:,} requests that went well, in force since {contract.ready_at:%-d %b %Y %H:%M}"
+        else f"learned from requests that went well, in force since {contract.ready_at:%-d %b %Y %H:%M}"
     )
     return f"Contract {contract.id} sends {where}{who} to {names}: {known}."

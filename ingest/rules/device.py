@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from .bad import Case
@@ -10,6 +11,10 @@ from .facts import Finding, Health, Route
 from .route import CHANGE_BEFORE, MOST_CHOOSERS, during, finding
 from .words import change_proof, clock, health_proof
 
+AT_ONCE = timedelta(seconds=5)
+_HARMLESS = re.compile(
+    r"modify ltm \S+ \S+ description \S+\s*$|_description \"[^\"]*\" \} \}"
+)  # a note changes nothing
 RULE_SAID = timedelta(seconds=2)  # what an iRule does to a request, it says at once; cut to the second
 SAID = timedelta(seconds=5)  # what F5 says of a connection, it says within so much of its end
 OVERLOADED = timedelta(seconds=60)  # so long after its word a device is still short of what it lacked
@@ -167,11 +172,13 @@ def rule_error(case: Case) -> Finding | None:
 def config_change(case: Case) -> Finding | None:
     """The route's configuration changed minutes before, and from then on far more of its requests fail than until then."""
     request, route = case.request, case.route
-    changes = [c for c in route.changes if timedelta() <= request.at - c.at <= CHANGE_BEFORE]
+    changes = [
+        c for c in route.changes if timedelta() <= request.at - c.at <= CHANGE_BEFORE and not _HARMLESS.search(c.text)
+    ]
     if not failed(request):
         return None
     for change in reversed(changes):
-        seen = since(route, change.at)
+        seen = since(route, change.at, request.at + AT_ONCE)
         if seen is not None and seen.broke:
             return finding(
                 case, "config_change",

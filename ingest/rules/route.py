@@ -74,6 +74,9 @@ def idle_timeout(case: Case) -> Finding | None:
     if request.outcome is not Outcome.UNANSWERED or len(cuts) < 3:
         return None
     mine = (case.facts.attempt.over_at - request.at).total_seconds()
+    log = case.facts.log
+    if log is not None and log.timed_out and log.timeout_s and mine >= 0.98 * log.timeout_s:
+        return None  # the client's own limit cut it
     same = [c for c in cuts if abs(c - mine) <= 2.0]
     longest = max((r.seconds or 0 for r in case.route.near if r.outcome is Outcome.OK), default=0)
     if mine < SHORTEST_CUT_S or len(same) < 3 or longest > mine:
