@@ -83,6 +83,7 @@ def _new(
     well = sum(one.seen.well for one in some)
     reasons = [
         (True, says(contract, first.first)),
+        *([(True, f"It was learned from {contract.count:,} requests.")] if contract.source == LEARNED else []),
         (True, f"{count:,} requests for {prefix_of(first.path)} of {family_of(first.agent) or 'a client without a name'} "
                f"went to {short(first.f5_pool)}, the first at {first.first:%H:%M:%S}."),
         *((True, text) for text in chosen_by(choosers, first.f5_pool)),

@@ -94,6 +94,10 @@ def test_a_misroute_cites_the_contract_it_breaks() -> None:
     assert says(a_contract(), T0) in [text for _, text in found.reasons]
 
 
+def test_a_verdict_stays_the_same_while_a_contract_goes_on_learning() -> None:
+    assert misrouted(a_contract()) == misrouted(a_contract(count=999_999))
+
+
 def test_a_contract_acquits_what_the_hour_before_would_accuse() -> None:
     assert misrouted().cause == "misroute"
     assert misrouted(a_contract(pools=((POOL, LONG_AGO), (OTHER, LONG_AGO)))).cause != "misroute"
