@@ -76,17 +76,17 @@ class Crowd:
     def __init__(self, places: Iterable[Place]) -> None:
         windows = merged((endpoint, at - USUAL, at + WIDE) for endpoint, at in places)
         self._minutes: dict[int, dict[datetime, int]] = defaultdict(dict)
-        self._failed: dict[int, dict[datetime, int]] = defaultdict(dict)
-        for endpoint, us, number, failed in load.windowed("crowd", windows):
+        self._failed: dict[int, dict[datetime, tuple[int, int]]] = defaultdict(dict)
+        for endpoint, us, number, errors, unanswered in load.windowed("crowd", windows):
             self._minutes[endpoint][load.moment(us)] = int(number)
-            self._failed[endpoint][load.moment(us)] = int(failed)
+            self._failed[endpoint][load.moment(us)] = int(errors), int(unanswered)
 
     def counts(self, place: Place) -> tuple[Minute, ...]:
         """The whole minutes around a place, in order of time."""
         endpoint, at = place
         found, failed = self._minutes.get(endpoint, {}), self._failed.get(endpoint, {})
         starts = sorted(start for start in found if at - COUNTED <= start <= at + WIDE)
-        return tuple(Minute(start, found[start], failed[start]) for start in starts)
+        return tuple(Minute(start, found[start], *failed[start]) for start in starts)
 
     def about(self, endpoint: int, lo: datetime, hi: datetime) -> float:
         """About so many requests, taking those of a minute as evenly spread."""

@@ -152,44 +152,54 @@ def usual_seconds(route: Route) -> float | None:
 
 
 class Since(NamedTuple):
-    """(failed, all) requests of an endpoint before a moment, after it, and of the first ones after it."""
+    """(failed, all) requests of an endpoint before a moment and after it; and whether the failing began with it."""
 
     before: tuple[int, int]
     after: tuple[int, int]
-    first: tuple[int, int]
+    at_once: bool
 
     @property
     def broke(self) -> bool:
-        """Well before, mostly failing after, and not by chance (hypergeometric tail)."""
+        """Well before, mostly failing after, from the beginning, and not by chance (hypergeometric tail)."""
         (bad_before, before), (bad_after, after) = self.before, self.after
-        if not self.first[1] or self.first[0] < OFTEN * self.first[1]:
-            return False  # what went well after it for a while, it did not break
-        if before >= 3 and after and not bad_before and bad_after >= 0.8 * after:
+        if not self.at_once or before < 3 or not after:
+            return False
+        if not bad_before and bad_after >= 0.8 * after:
             return True  # from all well to nearly nothing well
-        if before < 3 or after < 1 or bad_after < OFTEN * after or bad_before * after * 4 > bad_after * before:
+        if bad_after < OFTEN * after or bad_before * after * 4 > bad_after * before:
             return False
         bad, total = bad_before + bad_after, before + after
         ways = sum(comb(after, k) * comb(before, bad - k) for k in range(bad_after, min(after, bad) + 1))
         return ways / comb(total, bad) <= CHANCE
 
 
-def since(route: Route, at: datetime, until: datetime) -> Since | None:
-    """What failed before this moment, and after it until another.
+def since(route: Route, request: Request, at: datetime, until: datetime) -> Since | None:
+    """What failed as this request did before a moment, and after it until another.
 
     By the requests near the failure where they reach so far, else by minutes.
     """
-    before, after = [r for r in route.near if r.at < at], [r for r in route.near if at <= r.at <= until]
+    unanswered = request.outcome is Outcome.UNANSWERED
+    near = [(r.at, r.outcome is request.outcome) for r in route.near]
+    before, after = [bad for when, bad in near if when < at], [bad for when, bad in near if at <= when <= until]
     if len(before) >= 3:
-        first = [r for r in after if r.at <= at + NEAR] or after[:3]
-        return Since(*((sum(map(failed, rows)), len(rows)) for rows in (before, after, first)))
+        return Since((sum(before), len(before)), (sum(after), len(after)), _from_the_first(after))
     minute = at.replace(second=0, microsecond=0)
     earlier = [m for m in route.minutes if minute - 2 * WIDE <= m.start < minute]
     later = [m for m in route.minutes if minute < m.start <= until]
     if not earlier or not later:
         return None
-    return Since(
-        *((sum(m.failed for m in some), sum(m.requests for m in some)) for some in (earlier, later, later[:1]))
-    )
+    counts = [(sum(m.unanswered if unanswered else m.errors for m in some), sum(m.requests for m in some))
+              for some in (earlier, later, later[:1])]  # fmt: skip
+    return Since(counts[0], counts[1], counts[2][0] >= OFTEN * counts[2][1])
+
+
+def _from_the_first(after: Sequence[bool]) -> bool:
+    """Not so many went well before the first that failed that it was another thing that began then."""
+    if not any(after):
+        return False
+    well = list(after).index(True)
+    share = min(0.9, sum(after) / (len(after) - well))
+    return bool((1 - share) ** well >= CHANCE)
 
 
 def slower_than_usual(route: Route, request: Request) -> bool:

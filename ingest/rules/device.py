@@ -178,7 +178,7 @@ def config_change(case: Case) -> Finding | None:
     if not failed(request):
         return None
     for change in reversed(changes):
-        seen = since(route, change.at, request.at + AT_ONCE)
+        seen = since(route, request, change.at, request.at + AT_ONCE)
         if seen is not None and seen.broke:
             return finding(
                 case, "config_change",

@@ -106,11 +106,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """What an endpoint was asked in one minute, and how much of it failed: a server's error, or no answer."""
+    """What an endpoint was asked in one minute, how much of it a server's error answered, and how much nothing."""
 
     start: datetime
     requests: int
-    failed: int
+    errors: int
+    unanswered: int
 
 
 @dataclass(frozen=True, slots=True)

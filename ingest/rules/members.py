@@ -158,6 +158,9 @@ def monitor_flap(case: Case) -> Finding | None:
     member = max(now, key=lambda m: (len(now[m]), m), default="")
     if not member or len(turns[member]) < 4 or (request.member and request.member != member):
         return None  # who went out and in a while ago, or was not asked, is not what failed
+    around = [r for r in case.route.near if abs(r.at - request.at) <= timedelta(seconds=30)]
+    if len(around) >= 3 and not any(r.outcome is Outcome.OK and r.member and r.member != member for r in around):
+        return None  # nor can it be where nobody else answers either
     return finding(
         case, "monitor_flap",
         f"Route: {short(member)} of {short(request.f5_pool)} went out and in {len(turns[member])} times in 10 minutes.",

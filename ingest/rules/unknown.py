@@ -124,9 +124,8 @@ def undecided(facts: Facts) -> Finding:
         text, settle = "its log names no error", "The scheduler's log would settle it."
     ended = scheduler_ended(facts)
     also = ((False, f"{ended[0].upper()}{ended[1:]}."),) if ended else ()
-    well = (
-        route_well(facts) and not ended and not speaks_of_call(log)
-    )  # a call that failed is not explained by good ones
+    # A call that failed is not explained by others that went well, and time that nobody saw not by requests that took none
+    well = route_well(facts) and not ended and not speaks_of_call(log) and not facts.attempt.slow
     return Finding(
         "undecided", f"Unknown: {text}.", 0.3, acquitted=well, proofs=log_proof(facts),
         reasons=(route_words(facts), *also, (False, settle)),

@@ -84,7 +84,7 @@ def test_an_irule_that_failed_is_what_reset(rules: tuple[str, ...], changes: tup
 
 
 def minutes(*counts: tuple[int, int, int]) -> tuple[Minute, ...]:
-    return tuple(Minute(at(60 * n), requests, failed) for n, requests, failed in counts)
+    return tuple(Minute(at(60 * n), requests, 0, lost) for n, requests, lost in counts)
 
 
 BROKE = minutes((-8, 60, 1), (-7, 60, 0), (-6, 60, 2), (-3, 60, 40), (-2, 60, 44), (-1, 60, 41))
@@ -156,6 +156,17 @@ def test_a_change_that_all_went_well_after_for_a_while_broke_nothing() -> None:
     well_at_first = minutes((-8, 60, 0), (-7, 60, 0), (-4, 60, 0), (-3, 60, 0), (-2, 60, 50), (-1, 60, 52))
     given = facts((LOST,), RESET, (), changes=(a_change(-290, f"modify ltm virtual {VS}"),))
     assert judge(with_route(given, minutes=well_at_first)).cause == "unanswered"
+
+
+def test_what_failed_otherwise_before_a_change_does_not_excuse_it() -> None:
+    before = tuple(a_request(-80 + n, 503 if n < 8 else 200, M1) for n in range(16))
+    after = tuple(replace(LOST, at=at(-20 + n), line_id=n) for n in range(18))
+    changed = (a_change(-25, f"modify ltm virtual {VS} source-address-translation {{ type snat }}"),)
+    assert judge(facts((LOST,), RESET, (*before, *after), changes=changed)).cause == "config_change"
+    note = (a_change(-25, f"modify ltm virtual {VS} description updated"),)
+    assert judge(facts((LOST,), RESET, (*before, *after), changes=note)).cause == "unanswered"
+    at_first = tuple(a_request(-24 + n / 2, 200, M1) for n in range(6))
+    assert judge(facts((LOST,), RESET, (*before, *at_first, *after), changes=changed)).cause == "unanswered"
 
 
 def slow_answers(*times: tuple[float, float]) -> tuple[Any, ...]:
