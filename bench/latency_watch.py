@@ -27,6 +27,7 @@ sys.path[0] = str(ROOT)
 
 from ingest.histogram import BOUNDS, BUCKETS  # noqa: E402
 from ingest.watch import series as watch  # noqa: E402
+from ingest.watch.chance import onset as onset_of  # noqa: E402
 from ingest.watch.usual import Hour, Usual, made_of  # noqa: E402
 
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)  # the week that is watched
@@ -182,12 +183,11 @@ def watched_through(series: watch.Series, minutes: list[watch.Minute]) -> Iterat
 def shifted(one: Endpoint, factor: float, seed: tuple[int, ...]) -> tuple[float | None, float | None]:
     """(minutes from the onset to the alarm, seconds from the onset to the date given), None where it was not found."""
     rng = np.random.default_rng(list(seed))
-    before, after = 3 * 60, LONG + 3
+    before, after = 36 * 60, LONG + 3  # minutes
     level, rate, failing = levels(one, WEEKS * 7 * DAY, rng)
     usual = usual_of(one, level, rate, failing, rng)
     assert usual is not None
-    noon = 2 * DAY + 12 * 60  # a Wednesday
-    start = MONDAY + timedelta(minutes=noon)
+    start = MONDAY + timedelta(days=1)  # Tuesday; the shift comes on Wednesday noon
     minutes = before + after
     count = rng.poisson(one.rate, minutes)
     at = np.sort(np.repeat(np.arange(minutes), count) + rng.random(int(count.sum())))
@@ -212,7 +212,7 @@ def shifted(one: Endpoint, factor: float, seed: tuple[int, ...]) -> tuple[float 
                 (start + timedelta(minutes=float(t)), series.mark_of(alarm, int(b), False))
                 for t, b in zip(at[near], bucket[near], strict=True)
             ]
-            dated = watch.onset(calls, alarm.marks)
+            dated = onset_of(calls, alarm.marks)
             wrong = None if dated is None else (dated - start).total_seconds() - onset * 60
             return n + 1 - onset, wrong
     return None, None
@@ -236,8 +236,8 @@ def at_least(good: int, of: int) -> float:
 
 def shifts(each: int, seed: int) -> list[dict[str, Any]]:
     """Recall and error of the onset, by factor, rate and width."""
-    found = []
-    for factor in FACTORS:
+    found: list[dict[str, Any]] = []
+    for factor in FACTORS if each else ():
         for rate in RATES:
             for sigma in SIGMAS:
                 told = [
@@ -249,7 +249,7 @@ def shifts(each: int, seed: int) -> list[dict[str, Any]]:
                 wrong = sorted(abs(error) for _, error in told if error is not None)
                 found.append({
                     "factor": factor, "rate": rate, "sigma": sigma, "shifts": each, "found": len(after),
-                    "recall": len(after) / each, "recall_at_least": round(at_least(len(after), each), 4),
+                    "recall": len(after) / max(1, each), "recall_at_least": round(at_least(len(after), each), 4),
                     "minutes_median": round(after[len(after) // 2], 1) if after else None,
                     "onset_error_p90_s": round(wrong[int(0.9 * (len(wrong) - 1))], 1) if wrong else None,
                 })  # fmt: skip

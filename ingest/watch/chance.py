@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ class Spread:
     """By how much minutes differ more than chance makes them: the correlation of requests in one minute, as it was met."""
 
     KEEPS = 1 - 1 / 10_080  # a minute a week ago counts about a third
-    FIRST, FIRST_MINUTES, LEAST_RHO = 0.005, 60, 0.0002
+    FIRST, FIRST_TIMES, LEAST_RHO = 0.002, 12, 0.0002
     excess: float = 0.0
     base: float = 0.0
     minutes: float = 0.0
@@ -30,17 +31,17 @@ class Spread:
         if not self.base:
             return self.FIRST
         mine = self.excess / self.base
-        weight = self.minutes / (self.minutes + self.FIRST_MINUTES)
+        weight = self.minutes / (self.minutes + self.FIRST_TIMES)
         return max(self.LEAST_RHO, weight * mine + (1 - weight) * self.FIRST)
 
-    def met(self, off: float, n: int, variance: float) -> None:
-        """A minute of n requests was off by this; `variance` is what chance gives one request."""
+    def met(self, off: float, n: int, variance: float, each: int = 1) -> None:
+        """So many minutes with n requests were off by this; `variance` is what chance gives one request."""
         if n < 2 or variance <= 0:
             return
-        most = 16 * n * variance * (1 + (n - 1) * self.rho)  # what is that far off is judged, not learned from
+        most = 9 * n * variance * (1 + (n - 1) * self.rho)  # what is that far off is judged, not learned from
         self.excess = self.excess * self.KEEPS + min(off * off, most) - n * variance
         self.base = self.base * self.KEEPS + n * (n - 1) * variance
-        self.minutes = self.minutes * self.KEEPS + 1
+        self.minutes = self.minutes * self.KEEPS + 1 / each
 
 
 class Beyond(NamedTuple):
@@ -104,3 +105,13 @@ def tail(k: int, n: int, p: float, rho: float) -> float:
         if term < 1e-4 * total and i > k + 3:
             break
     return min(1.0, total)
+
+
+def onset(calls: Sequence[tuple[datetime, float]], marks: tuple[float, float]) -> datetime | None:
+    """The first of these requests (time, mark) from which on they fit what it is now better than what is usual."""
+    best, found, total, middle = 0.0, None, 0.0, sum(marks) / 2
+    for at, mark in sorted(calls, reverse=True):
+        total += mark - middle
+        if total > best:
+            best, found = total, at
+    return found

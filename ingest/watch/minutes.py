@@ -10,6 +10,7 @@ from ingest.models import Endpoint, Member, RouteBaseline, RouteFinding
 from ingest.rules.compare import short
 
 from . import noting, reading, series, usual
+from .chance import onset
 from .reading import MinuteRow
 from .series import Alarm, Series, floor, minute_of
 
@@ -98,7 +99,7 @@ class _Watched:
         last = datetime.fromtimestamp((alarm.last + 1) * 60, self._now.tzinfo)
         near = reading.calls(self._endpoint.pk, start - 2 * STEP, min(start + 4 * STEP, last))
         marks = [(c.at, self._mark(alarm, c)) for c in near if c.failed or c.response_us is not None]
-        at = series.onset(marks, alarm.marks) or start
+        at = onset(marks, alarm.marks) or start
         first = next((c for c in near if c.at >= at and self._mark(alarm, c) > alarm.marks[0]), None)
         self._series.mark(alarm.last - alarm.first + 1)
         sentence, reasons = self._words(alarm, at, near)

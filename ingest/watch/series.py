@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from .chance import MIDDLE, NORMAL, Spread, beyond, ratio_of, variance_of
+from .chance import MIDDLE, NORMAL, Spread, beyond, ratio_of
 from .usual import LOWEST, Usual
 
 ALPHA = 7e-7  # of one endpoint and minute: 1,000 endpoints have 1.44 million of them a day
@@ -125,11 +125,28 @@ class Series:
             mean, variance = _score(before.shares)
             off = sum(minute.over[n] for n in MIDDLE) - minute.timed * mean
             self._spread("middle").met(off, minute.timed, variance)
+            self._learn_windows(mean, variance)
             for place in range(len(MIDDLE), len(self.usual.bounds)):
                 p = before.shares[place]
                 self._spread(str(place)).met(minute.over[place] - minute.timed * p, minute.timed, p * (1 - p))
         p = before.failed
         self._spread("errors").met(minute.failed - minute.requests * p, minute.requests, p * (1 - p))
+
+    def _learn_windows(self, mean: float, variance: float) -> None:
+        """Minutes that follow each other are off together, so how much windows differ is learned from windows."""
+        score = timed = 0
+        for number, minute in enumerate(reversed(self.minutes), 1):
+            if minute.odd:
+                return
+            score, timed = score + minute.over[0] + minute.over[1] + minute.over[2], timed + minute.timed
+            if number in WINDOWS:
+                self._spread(f"middle {number}").met(score - timed * mean, timed, variance, number)
+            if number == WINDOWS[-1]:
+                return
+
+    def _wide(self, size: int, timed: int, variance: float) -> float:
+        """The standard deviation of the score of a window with so many answers."""
+        return math.sqrt(timed * variance * (1 + max(0, timed - 1) * self._spread(f"middle {size}").rho))
 
     def alarms(self) -> list[Alarm]:
         """What is not as usual now, by the newest minutes; of each kind what is farthest from it."""
@@ -145,24 +162,24 @@ class Series:
 
     def _odd_windows(self, limits: _Limits) -> list[int]:
         """The windows worth a closer look: hardly any, and this is asked every minute of every endpoint."""
-        rho, (slow, slow_wide), (fast, fast_wide) = self._spread("middle").rho, limits.slow_score, limits.fast_score
+        (slow, slow_wide), (fast, fast_wide) = limits.slow_score, limits.fast_score
         tails = range(len(MIDDLE), len(self.usual.bounds))
         score = timed = failed = number = 0
-        wide, over, found = 0.0, [0] * len(self.usual.bounds), []
+        over, found = [0] * len(self.usual.bounds), []
         for minute in reversed(self.minutes):
             number += 1
             n = minute.timed
             if minute.requests:
                 score += minute.over[0] + minute.over[1] + minute.over[2]
-                timed, failed, wide = timed + n, failed + minute.failed, wide + n * (1 + (n - 1) * rho)
+                timed, failed = timed + n, failed + minute.failed
                 for place in tails:
                     over[place] += minute.over[place]
             if number not in WINDOWS:
                 continue
             if (
                 failed >= LEAST_ERRORS
-                or score - timed * slow > Z_MIDDLE[number] * math.sqrt(wide * slow_wide)
-                or timed * fast - score > Z_MIDDLE[number] * math.sqrt(wide * fast_wide)
+                or score - timed * slow > Z_MIDDLE[number] * self._wide(number, timed, slow_wide)
+                or timed * fast - score > Z_MIDDLE[number] * self._wide(number, timed, fast_wide)
                 or any(over[n] > TAIL_MORE and over[n] > TAIL_RATIO * timed * limits.slow[n] for n in tails)
             ):
                 found.append(number)
@@ -212,7 +229,7 @@ class Series:
             off = sign * (score - of * mean)
             if off <= 0 or variance <= 0:
                 continue
-            wide = math.sqrt(variance_of([m.timed for m in window], variance, rho))
+            wide = self._wide(len(window), of, variance)
             least = Z_MIDDLE[len(window)] * wide
             if off < least or _kept(window, sign, mean, variance, rho) < least:
                 continue
@@ -369,16 +386,6 @@ def _kept(window: Sequence[Minute], sign: int, mean: float, variance: float, rho
             off = sign * (m.over[0] + m.over[1] + m.over[2] - m.timed * mean)
             total += min(off, MOST_MIDDLE * math.sqrt(m.timed * variance * (1 + (m.timed - 1) * rho)))
     return total
-
-
-def onset(calls: Sequence[tuple[datetime, float]], marks: tuple[float, float]) -> datetime | None:
-    """The first of these requests (time, mark) from which on they fit what it is now better than what is usual."""
-    best, found, total, middle = 0.0, None, 0.0, sum(marks) / 2
-    for at, mark in sorted(calls, reverse=True):
-        total += mark - middle
-        if total > best:
-            best, found = total, at
-    return found
 
 
 def minute_of(at: datetime) -> int:

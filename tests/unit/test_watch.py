@@ -12,8 +12,8 @@ import pytest
 from bench import latency_watch as bench
 from ingest import histogram
 from ingest.watch import series, usual
-from ingest.watch.chance import Spread, pooled, tail
-from ingest.watch.series import Series, counted, minute_of, onset
+from ingest.watch.chance import Spread, onset, pooled, tail
+from ingest.watch.series import Series, counted, minute_of
 
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
 
