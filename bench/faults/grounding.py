@@ -67,8 +67,20 @@ class Source:
             for item in capture.task_logs
         }
 
+        self.tries: dict[tuple[Any, ...], list[Any]] = {}
+        for name in ("tries", "taskInstances"):
+            for item in capture.airflow.get(name) or ():
+                key = (item["dag_id"], item["dag_run_id"], item["task_id"], item["map_index"], item["try_number"])
+                self.tries.setdefault(key, []).append(_times(item))
+        for seen in capture.seen:
+            item = seen["ti"]
+            key = (item["dag_id"], item["dag_run_id"], item["task_id"], item["map_index"], item["try_number"])
+            self.tries.setdefault(key, []).append(_times(item))
+
     def holds(self, kind: str, raw: str, key: Sequence[Any]) -> bool:
         """Whether this cited row is one of the capture's."""
+        if kind == "task_instance":
+            return _times(json.loads(raw)) in self.tries.get(tuple(key), ())
         if kind == "task_log":
             return self._in_log(raw, self.logs.get(tuple(key), ""))
         if raw.startswith("{"):
@@ -86,6 +98,12 @@ class Source:
         known = set(_WORD.findall(text))
         cited = (line.strip() for line in raw.split("\n") if not line.startswith(OUR_WORDS))
         return all(line in text or known.issuperset(_WORD.findall(line.rstrip("…"))) for line in cited)
+
+
+def _times(item: Mapping[str, Any]) -> tuple[datetime | None, ...]:
+    """Queued, started and ended, as Airflow tells it."""
+    told = (item.get(name) for name in ("queued_when", "start_date", "end_date"))
+    return tuple(datetime.fromisoformat(at.replace("Z", "+00:00")) if at else None for at in told)
 
 
 def _canonical(item: Any) -> str:
@@ -139,7 +157,7 @@ def check(
 
 def _on_path(kind: str, raw: str, verdict: Mapping[str, Any]) -> bool:
     """The row names the virtual server, pool, member or device of the verdict, by name or address, or the try itself."""
-    if kind in ("task_log", "job"):
+    if kind in ("task_log", "job", "task_instance"):
         return True  # looked up in the try's own log, or a process of its Airflow
     if kind == "health_event" and verdict.get("component_kind") in DEVICE_WIDE:
         return True
@@ -196,6 +214,14 @@ def without(facts: Facts, proofs: Iterable[Proof]) -> Facts:
     }
     candidates = tuple(c for c in facts.candidates if stays(c.request))
     log = None if any(p.kind == "task_log" for p in cited) else facts.log
+    told = not any(p.kind == "task_instance" for p in cited)
+    attempt = facts.attempt if told else replace(facts.attempt, queued_at=None, start_at=None)
     return replace(
-        facts, log=log, requests=kept(facts.requests), candidates=candidates, routes=routes, events=kept(facts.events)
+        facts,
+        attempt=attempt,
+        log=log,
+        requests=kept(facts.requests),
+        candidates=candidates,
+        routes=routes,
+        events=kept(facts.events),
     )

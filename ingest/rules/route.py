@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from ingest.records import Outcome
 
 from . import contracts
-from .bad import Case, is_bad, left_too_early
+from .bad import Case, is_bad, left_too_early, normal
 from .compare import short
 from .facts import Chooser, Finding, Health
 from .words import answer, change_proof, clock, health_proof, how_joined, log_proof, request_proof
 
 CHANGE_BEFORE = timedelta(minutes=15)
 SHORTEST_CUT_S = 10.0  # nobody sets an idle time-out below
+MOST_CALLS = 8  # other bad calls of the try that a finding cites
 MOST_CHOOSERS = 3  # policies and iRules that a finding names
 
 
@@ -38,12 +39,13 @@ def api_unreachable(case: Case) -> Finding | None:
     near = [r for r in case.route.near if abs(r.at - request.at) <= timedelta(seconds=60)]
     bad = [r for r in near if is_bad(r, case.facts)]
     events = [e for e in pool_events(case) if abs(e.at - request.at) <= timedelta(seconds=90)]
+    mine = [r for r in case.facts.requests if r.execution and r != request and is_bad(r, case.facts) and not normal(r)]
     return finding(
         case, "api_unreachable",
         f"Route: the Airflow API servers behind {short(request.endpoint)} did not answer the worker: "
         f"{request.method} {request.path.rsplit('/', 1)[-1]} at {clock(request.at)}: {answer(request)}.",
         0.97, "pool", request.f5_pool or request.endpoint,
-        proofs=tuple(health_proof(e) for e in events[:4]),
+        proofs=(*(request_proof(r) for r in mine[-MOST_CALLS:]), *(health_proof(e) for e in events[:4])),
         reasons=((True, f"{len(bad)} of {len(near)} calls to the API failed within a minute of it."), *_ghost(case)),
     )  # fmt: skip
 

@@ -11,7 +11,7 @@ from .bad import OWN_LIMITS, Case, absorbed, own_bad, speaks_of_api, speaks_of_c
 from .compare import short, usual_seconds
 from .facts import Change, Facts, Finding, Proof, Request, Route
 from .route import finding
-from .words import change_proof, clock, log_proof, request_proof
+from .words import change_proof, clock, log_proof, request_proof, try_proof
 
 SILENT_S = 45.0  # workers send a heartbeat every 5 s; three failed rounds of their retries take less
 OVER_A_GAP = 0.7
@@ -85,8 +85,9 @@ def worker_killed(facts: Facts) -> Finding | None:
     if bad or scheduler_ended(facts) is not None:
         return None
     return _own(
-        facts, "worker_killed", "Task: its process on the worker was killed.", 0.85, "worker", facts.attempt.hostname
-    )
+        facts, "worker_killed", "Task: its process on the worker was killed.", 0.85, "worker", facts.attempt.hostname,
+        (try_proof(facts),),
+    )  # fmt: skip
 
 
 def fell_silent(facts: Facts) -> Request | None:
@@ -151,8 +152,9 @@ def scheduler_down(facts: Facts) -> Finding | None:
     if ended is None or facts.attempt.slow or own_bad(facts) or (log is not None and log.exceptions):
         return None
     return _own(
-        facts, "scheduler_down", f"Task: {ended}, and Airflow ended the try after it.", 0.75, "scheduler", "scheduler"
-    )
+        facts, "scheduler_down", f"Task: {ended}, and Airflow ended the try after it.", 0.75, "scheduler", "scheduler",
+        (try_proof(facts),),
+    )  # fmt: skip
 
 
 def task_error(facts: Facts) -> Finding | None:
@@ -196,6 +198,7 @@ def slot_starvation(facts: Facts) -> Finding | None:
         0.8,
         "slot_pool",
         attempt.airflow_pool,
+        (try_proof(facts),),
     )
 
 
@@ -211,7 +214,7 @@ def _slow_to_start(facts: Facts) -> Finding | None:
     return _own(
         facts, "slot_starvation",
         f"Task: it waited {waited:.0f} s for a slot or a worker; then it took {whole - waited:.0f} s.",
-        0.85, "slot_pool", attempt.airflow_pool,
+        0.85, "slot_pool", attempt.airflow_pool, (try_proof(facts),),
     )  # fmt: skip
 
 

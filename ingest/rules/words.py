@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from ingest.records import Outcome
@@ -57,6 +58,18 @@ def change_proof(change: Change) -> Proof:
         change.raw,
         change.line_id,
         change.feed,
+    )
+
+
+def try_proof(facts: Facts) -> Proof:
+    """What Airflow itself says of the try's times."""
+    attempt = facts.attempt
+    times = {"queued_when": attempt.queued_at, "start_date": attempt.start_at, "end_date": attempt.end_at}
+    told = {name: at.isoformat() if at else None for name, at in times.items()}
+    words = ", ".join(f"{name} {clock(at)}" for name, at in times.items() if at)
+    raw = json.dumps({**told, "state": attempt.state, "pool": attempt.airflow_pool, "hostname": attempt.hostname})
+    return Proof(
+        "task_instance", attempt.queued_at or attempt.end_at, f"Airflow tells of the try: {words}", raw, None, "Airflow"
     )
 
 
