@@ -36,6 +36,7 @@ CASE_RULES: tuple[CaseRule, ...] = (
     device.rule_error,
     device.failover,
     device.device_overload,
+    members.answered_for_none,
     device.answered_by_f5,
     route.idle_timeout,
     task.usual_limit,

@@ -109,9 +109,11 @@ def _views(route: Route, request: Request, bad: Callable[[Request], bool]) -> It
     wide = _rows(route, request, WIDE)
     near = [r for r in wide if abs(r.at - request.at) <= NEAR]
     yield from _spans([r for r in near if r.path == request.path], bad)
-    yield [r for r in wide if r.path == request.path]
-    if len({r.path for r in near if bad(r)}) >= 2:
+    several = len({r.path for r in near if bad(r)}) >= 2
+    if several:
         yield from _spans(near, bad)
+    yield [r for r in wide if r.path == request.path]
+    if several:
         yield wide
 
 

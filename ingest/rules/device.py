@@ -135,10 +135,10 @@ def _reset_cause(event: Health) -> str:
 
 
 def failover(case: Case) -> Finding | None:
-    """The device group changed its active unit within half a minute of the failure."""
+    """The device group changed its active unit while the request was under way, or seconds before or after."""
     request = case.request
     for event in case.route.health:
-        near = during(case, event.at, timedelta(seconds=30), timedelta(seconds=10))
+        near = during(case, event.at, timedelta(seconds=15), timedelta(seconds=10))
         if event.kind == "device" and event.state in ("active", "standby", "failover") and near and failed(request):
             return finding(
                     case, "failover", 

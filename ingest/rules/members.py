@@ -25,9 +25,8 @@ def no_member(case: Case) -> Finding | None:
         return None
     said = _no_member_said(case)
     out = _out_members(case)
-    by_proxy = route.makes_own_errors and request.status == 503
     all_out = bool(route.members) and set(out) >= set(route.members)
-    if said is None and not all_out and not by_proxy:
+    if said is None and not all_out:
         return None
     proofs = [health_proof(said)] if said else []
     proofs += [health_proof(e) for e in out.values()]
@@ -37,6 +36,19 @@ def no_member(case: Case) -> Finding | None:
         f"Route: {short(request.f5_pool)} had no member{why}. The BIG-IP did what it was told.",
         0.98 if said else 0.93, "pool", request.f5_pool, members=tuple(sorted(out)), proofs=tuple(proofs),
         reasons=((True, f"{len(out)} of {len(route.members)} members were out at {clock(request.at)}."),),
+    )  # fmt: skip
+
+
+def answered_for_none(case: Case) -> Finding | None:
+    """A balancer that answers itself says 503 when it chose no member; said after what it gives as a reason."""
+    request, route = case.request, case.route
+    if request.member or not route.makes_own_errors or request.status != 503:
+        return None
+    same = [r for r in route.near if not r.member and r.status == 503]
+    return finding(
+        case, "no_member", f"Route: {short(request.f5_pool)} had no member that could take the request.",
+        0.9, "pool", request.f5_pool,
+        reasons=((True, f"{len(same)} answers around it are 503 and name no member."),),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from ingest.records import HealthEvent, Other, Outcome
 from ingest.rules import judge
 from ingest.rules.facts import Change, Facts, Job, Minute
 
-from .test_rules import GOOD_BEFORE, M1, RESET, VS, a_log, a_request, at, facts, health, well
+from .test_rules import GOOD_BEFORE, HTTP_503, M1, RESET, VS, a_log, a_request, at, facts, health, well
 from .test_rules_unreached import beats
 
 RULE = "/Common/rule_orders"
@@ -196,3 +196,19 @@ def test_a_log_that_breaks_off_long_after_an_unanswered_call_tells_nothing() -> 
     given = facts((a_request(-300, None, took=None),), a_log(), GOOD_BEFORE)
     assert judge(given).cause == "undecided"
     assert judge(facts((LOST,), a_log(), GOOD_BEFORE)).cause == "unanswered"
+
+
+def test_a_service_that_fails_on_all_paths_is_no_member_that_alone_was_asked_for_this_one() -> None:
+    """Of this path only one member was asked since; the good answers of the others are from before."""
+    asked, members = HTTP_503, ("/Common/orders1:9000", "/Common/orders2:9000", "/Common/orders3:9000")
+    before = tuple(a_request(-200 + 3 * n, 200, members[n % 3]) for n in range(30))
+    now = tuple(a_request(-40 + 4 * n, 503, members[n % 3], path=f"/other{n % 2}") for n in range(12))
+    mine = a_request(0, 503, M1)
+    assert judge(facts((mine,), asked, (*before, *now, a_request(-30, 503, M1)))).cause == "service_failing"
+
+
+def test_a_balancer_that_answers_503_for_none_says_why_first() -> None:
+    none = a_request(0, 503, "")
+    limit = health(0, "limit", kind="virtual", pool="", member=VS)
+    assert judge(facts((none,), HTTP_503, well(M1), proxy=True)).cause == "no_member"
+    assert judge(facts((none,), HTTP_503, well(M1), proxy=True, health=(limit,))).cause == "connection_limit"
