@@ -7,7 +7,7 @@ PURE = ingest/records.py ingest/device_records.py ingest/device_findings.py inge
        dashboards/timeline.py airf5/env.py airf5/sql.py airf5/embedded
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fast lint bench faults chaos fuzz vendor requirements browser rsyslog clean
+.PHONY: help setup demo test long fast lint bench faults chaos fuzz vendor requirements browser rsyslog clean
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -19,8 +19,11 @@ demo:  ## start everything on recorded data and show the page
 	@PYTHON='$(PYTHON)' sh tools/setup.sh requirements.txt
 	@$(PY) manage.py demo
 
-test: setup browser rsyslog  ## run every test: unit, database, web
-	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: setup browser rsyslog  ## run the tests: unit, database, web
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
+
+long: setup  ## run the tests that take long: benches, byte-for-byte comparisons, big tables
+	$(PY) -m pytest -n 2 --dist load -m long $(ARGS)
 
 fast: setup  ## run the unit tests only
 	$(PY) -m pytest tests/unit tests/test_layers.py tests/test_documented.py $(ARGS)

@@ -9,7 +9,6 @@ from django.db.models import Q
 from .airflow import Try
 from .f5 import Endpoint, F5Pool, Member
 
-
 BLAMES = Q(culprit__in=("route", "service"))  # such a verdict belongs to an incident
 
 

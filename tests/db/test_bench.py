@@ -11,6 +11,8 @@ from django.db import connection
 from bench import run
 from ingest.store import names
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.django_db(transaction=True)  # it empties tables, and other processes look into them
 def test_every_part_of_the_bench_runs(tmp_path: Path) -> None:

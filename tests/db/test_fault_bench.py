@@ -13,6 +13,8 @@ from ingest.models import Airflow
 
 CAPTURES = Path(__file__).resolve().parents[2] / "captures"
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -362,6 +362,7 @@ def said() -> list[tuple[Any, ...]]:
     ], key=str)  # fmt: skip
 
 
+@pytest.mark.long
 def test_any_order_of_arrival_and_any_number_of_runs_give_the_same_incidents() -> None:
     outcomes = []
     for seed in (None, 1, 2):
@@ -439,6 +440,7 @@ def statements() -> int:
     return len(caught)
 
 
+@pytest.mark.long
 def test_its_statements_do_not_grow_with_verdicts_nor_with_incidents() -> None:
     a_hit(0)
     few = statements()
@@ -448,6 +450,7 @@ def test_its_statements_do_not_grow_with_verdicts_nor_with_incidents() -> None:
     assert statements() <= few
 
 
+@pytest.mark.long
 def test_ten_thousand_open_verdicts_are_brought_up_to_date_in_two_seconds() -> None:
     many_verdicts(10_000)
     update("", NOW, whole=False)

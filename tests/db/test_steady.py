@@ -19,7 +19,7 @@ from ingest import actions, judging, replay
 from ingest.models import Evidence, Feed, Try, Verdict, VerdictHistory
 from ingest.store import names
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
 
 CAPTURES = Path(__file__).parents[2] / "captures"
 KEY = ("dag_id", "run_id", "task_id", "map_index", "try_number")

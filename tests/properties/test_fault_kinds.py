@@ -11,6 +11,8 @@ from bench.faults.kinds import KINDS, culprit
 from bench.faults.sim import Sim
 from tests.unit.bench.fault_worlds import a_fault, a_world
 
+pytestmark = pytest.mark.long
+
 
 def told(kind: str, variant: str = "") -> tuple[list[dict[str, object]], Fault]:
     """The rows that a fault of this kind caused, of the first of five drawn ones that caused any."""

@@ -160,6 +160,7 @@ def test_the_onset_is_the_first_request_from_which_it_fits() -> None:
     assert onset([], (0.1, 0.9)) is None
 
 
+@pytest.mark.long
 def test_a_slice_of_the_simulation_has_no_false_alarm_and_finds_shifts() -> None:
     alarms, days, _, _ = bench.false_alarms(3, 1, seed=11)
     assert (alarms, days) == (0, 3)

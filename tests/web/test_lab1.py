@@ -329,6 +329,7 @@ def made_hostile() -> None:
         models.Try.objects.filter(pk=tried.pk).update(task_id=HOSTILE[n % 6], run_id=f"{HOSTILE[n % 5][:200]}{n}")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hostile", [False, True], ids=["recorded", "hostile"])
 def test_every_link_of_every_page_leads_somewhere(client: Client, hostile: bool) -> None:
     if hostile:
