@@ -22,8 +22,8 @@ demo:  ## start everything on recorded data and show the page
 test: setup browser rsyslog  ## run the tests: unit, database, web
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not long" $(ARGS)
 
-long: setup  ## run the tests that take long: benches, byte-for-byte comparisons, big tables
-	$(PY) -m pytest -n 2 --dist load -m long $(ARGS)
+long: setup browser rsyslog  ## run the tests that take long: the whole product live, benches, embedded services, big tables
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long $(ARGS)
 
 fast: setup  ## run the unit tests only
 	$(PY) -m pytest tests/unit tests/test_layers.py tests/test_documented.py $(ARGS)

@@ -172,7 +172,8 @@ def test_only_the_store_and_actions_write_facts_for_pages() -> None:
         for module in MODULES
         if _within(module, ("dashboards",))
         for name in _seen(module).imports
-        if _within(name, ("ingest",)) and not _within(name, ("ingest.models", "ingest.actions", "ingest.contract_actions"))
+        if _within(name, ("ingest",))
+        and not _within(name, ("ingest.models", "ingest.actions", "ingest.contract_actions"))
     }
     assert {name for name in doors if name in MODULES and _impure(name, set())} == set()
 

@@ -212,7 +212,9 @@ class Migration(migrations.Migration):
                 ("at", models.DateTimeField(help_text="by the device's clock")),
                 (
                     "names",
-                    models.JSONField(default=list, help_text="[[kind, name, member]], with what is not known to be gone"),
+                    models.JSONField(
+                        default=list, help_text="[[kind, name, member]], with what is not known to be gone"
+                    ),
                 ),
                 (
                     "doubted",

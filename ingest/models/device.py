@@ -117,7 +117,9 @@ class Listing(models.Model):
     by = models.CharField(max_length=40, help_text="who told it: iControl REST, Telemetry Streaming")
     at = models.DateTimeField(help_text="by the device's clock")
     names = models.JSONField(default=list, help_text="[[kind, name, member]], with what is not known to be gone")
-    doubted = models.JSONField(default=list, help_text="those that the last list lacked, and that one is not enough for")
+    doubted = models.JSONField(
+        default=list, help_text="those that the last list lacked, and that one is not enough for"
+    )
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("device", "what", "by"), name="listing_once"),)

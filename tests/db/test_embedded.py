@@ -23,7 +23,7 @@ import redis
 from airf5.embedded import place
 from airf5.embedded.process import free_port, started_at
 
-pytestmark = pytest.mark.own_services
+pytestmark = [pytest.mark.own_services, pytest.mark.long]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")

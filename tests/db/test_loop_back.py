@@ -27,6 +27,8 @@ from ingest.models import Check, Feed, Request, Try
 from ingest.receive import Receiver, Spool
 from ingest.setup import checks
 
+pytestmark = pytest.mark.long
+
 LINE = (
     'airf5="1",kind="{kind}",ts="{ts}",hostname="lb1",virtual_name="/Common/vs_airflow",virtual_ip="10.0.0.5",'
     'virtual_port="80",pool="/Common/p_airflow",client_ip="10.0.0.9",client_port="{port}",'

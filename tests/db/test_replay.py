@@ -48,6 +48,7 @@ def test_a_shifted_capture_keeps_its_own_lines() -> None:
     assert detail.raw.split("\n")[0] in rawlines.read([detail.line_id])[detail.line_id]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "missing", ["airflow/task_logs", "airflow/seen.jsonl", "f5/icontrol", "f5/ltm.log", "f5/audit.log"]
 )

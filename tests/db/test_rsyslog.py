@@ -34,10 +34,13 @@ MODULES = [
     Path("/usr/lib", *parts, "rsyslog", "imrelp.so") for parts in ((), ("x86_64-linux-gnu",), ("aarch64-linux-gnu",))
 ]
 
-pytestmark = pytest.mark.skipif(
-    RSYSLOGD is None or not any(path.exists() for path in MODULES),
-    reason="there is no rsyslogd with RELP here (Debian: apt-get install rsyslog rsyslog-relp rsyslog-gnutls)",
-)
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(
+        RSYSLOGD is None or not any(path.exists() for path in MODULES),
+        reason="there is no rsyslogd with RELP here (Debian: apt-get install rsyslog rsyslog-relp rsyslog-gnutls)",
+    ),
+]
 
 LTM = b"<133>Nov 22 09:25:35 lb1 notice mcpd[6896]: 01070639:5: Pool /Common/p member"
 AUDIT = b"<133>Nov 22 09:25:35 lb1 notice tmsh[20411]: 01420002:5: AUDIT - pid=20411 user=admin"

@@ -32,7 +32,7 @@ import pytest
 from airf5.demo import laps, recording, sender
 from ingest.capture import shift
 
-pytestmark = [pytest.mark.own_services, pytest.mark.live]
+pytestmark = [pytest.mark.own_services, pytest.mark.live, pytest.mark.long]
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ("airf5", "ingest", "dashboards", "templates", "static", "captures", "manage.py")
