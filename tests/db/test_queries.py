@@ -164,6 +164,7 @@ def test_failed_requests_are_those_without_an_answer_or_with_5xx() -> None:
 HOSTILE = ("'; drop table ingest_try; --", "%", "$_", "\\", "(", "[a", "é\u4e2d", "$1", "{1,99999}", "x" * 298)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("slug", list(SUBJECTS))
 def test_hostile_values_find_nothing_and_break_nothing(slug: str) -> None:
     world.a_request(world.a_route(), of=world.a_try())

@@ -305,6 +305,7 @@ def test_the_search_guesses_what_was_typed(typed: str, leads_to: str, db: None) 
     assert a_client().get("/search/", {"q": typed})["Location"] == leads_to
 
 
+@pytest.mark.long
 def test_every_link_of_a_page_leads_somewhere(ids: dict[str, Any]) -> None:
     client, seen = a_client(), set()
     for name in PAGES:
