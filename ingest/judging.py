@@ -36,9 +36,8 @@ def judge_pending(now: datetime, limit: int = BATCH) -> int:
     done = 0
     for airflow in Airflow.objects.filter(tries__judge=True).distinct().order_by("pk"):
         with transaction.atomic():
-            if marks := waiting.due(
-                airflow, limit
-            ):  # one worker judges one Airflow at a time; another comes back later
+            # One worker judges one Airflow at a time: for another one nothing is due, and it comes back later
+            if marks := waiting.due(airflow, limit):
                 found = {t.pk: t for t in readable(Try.objects.filter(pk__in=marks))}
                 _settle(airflow, [found[pk] for pk in marks if pk in found], now, marks)
                 done += len(found)
@@ -266,9 +265,8 @@ def _keep(replaced: Sequence[tuple[Verdict, str]], now: datetime) -> None:
     if not replaced:
         return
     rows: dict[int, list[dict[str, Any]]] = {was.pk: [] for was, _ in replaced}
-    for row in (
-        Evidence.objects.filter(verdict__in=rows).order_by("verdict", "position").values("verdict_id", *EVIDENCE)
-    ):
+    told = Evidence.objects.filter(verdict__in=rows).order_by("verdict", "position")
+    for row in told.values("verdict_id", *EVIDENCE):
         rows[row.pop("verdict_id")].append({**row, "at": row["at"] and row["at"].isoformat()})
     VerdictHistory.objects.bulk_create(
         VerdictHistory(try_row_id=was.try_row_id, replaced_at=now, answer=_answer(was), evidence=rows[was.pk], why=why)

@@ -73,9 +73,8 @@ def _surroundings(world: World, wanted: Sequence[Place], changes: Sequence[Chang
 def _route(world: World, place: Place, seen: Surroundings) -> Route:
     endpoint = world.endpoints[place.endpoint_id]
     device, own_errors = next(iter(world.devices[endpoint.group_id]), (endpoint.group.name, False))
-    device = (
-        device.removeprefix(f"{world.scope}/") if world.scope else device
-    )  # the scope is ours, people know the device
+    if world.scope:
+        device = device.removeprefix(f"{world.scope}/")  # the scope is ours, people know the device
     pool = place.f5_pool or (endpoint.f5_pool.name if endpoint.f5_pool else "")
     return Route(
         endpoint.pk, endpoint.name, pool, device, own_errors,

@@ -172,7 +172,9 @@ def deciding(facts: Facts) -> Case | None:
     if speaks_of_call(log) and not speaks_of_api(log):  # type: ignore[arg-type]
         return by_time(facts)
     if bad and not (log and log.exceptions):
-        serious = [r for r in bad if r.outcome is not Outcome.CLIENT_ERROR] or bad
+        # Airflow's word that it should not run any more ended it, and with it what was under way
+        told = [r for r in bad if r.execution and r.status in (404, 409)] if log and log.killed else []
+        serious = told or [r for r in bad if r.outcome is not Outcome.CLIENT_ERROR] or bad
         return _case(facts, lost_reply(facts, serious[-1]) or serious[-1])
     return None
 

@@ -12,9 +12,9 @@ from .route import CHANGE_BEFORE, MOST_CHOOSERS, during, finding
 from .words import change_proof, clock, health_proof
 
 AT_ONCE = timedelta(seconds=5)
-_HARMLESS = re.compile(
-    r"modify ltm \S+ \S+ description \S+\s*$|_description \"[^\"]*\" \} \}"
-)  # a note changes nothing
+FRESH, FEW = timedelta(minutes=5), 3  # one failure or two are of a change only so soon after it
+# A note changes nothing
+_HARMLESS = re.compile(r"modify ltm \S+ \S+ description \S+\s*$|_description \"[^\"]*\" \} \}")
 RULE_SAID = timedelta(seconds=2)  # what an iRule does to a request, it says at once; cut to the second
 SAID = timedelta(seconds=5)  # what F5 says of a connection, it says within so much of its end
 OVERLOADED = timedelta(seconds=60)  # so long after its word a device is still short of what it lacked
@@ -179,6 +179,8 @@ def config_change(case: Case) -> Finding | None:
         return None
     for change in reversed(changes):
         seen = since(route, request, change.at, request.at + AT_ONCE)
+        if seen is not None and seen.after[1] < FEW and request.at - change.at > FRESH:
+            continue
         if seen is not None and seen.broke:
             return finding(
                 case, "config_change",

@@ -98,6 +98,8 @@ def fell_silent(facts: Facts) -> Request | None:
     beats = [r for r in facts.requests if r.execution and not r.suspect]
     if not any(r.path.endswith("/heartbeat") for r in beats) or any(r.outcome is not Outcome.OK for r in beats[-3:]):
         return None
+    if beats[-1].path.endswith("/state"):
+        return None  # it said itself that it ended, or that it goes on later (deferred, rescheduled)
     return beats[-1] if (facts.attempt.over_at - beats[-1].at).total_seconds() >= SILENT_S else None
 
 

@@ -13,6 +13,8 @@ from .route import finding
 from .task import route_well, route_words, scheduler_ended
 from .words import answer, log_proof
 
+OF_SILENCE = ("task.heartbeats_silent", "task.died_in_call")  # rules that rest on calls that did not come
+
 
 def no_data(facts: Facts) -> Finding | None:
     """A feed that is needed has a gap, and the log does not name the task's own code."""
@@ -42,6 +44,8 @@ def some_missing(facts: Facts, case: Case | None, found: Finding) -> Finding:
 
 def _rests_on_absence(case: Case | None, found: Finding) -> bool:
     """No bad request was seen, no answer was seen though only F5's log says so, or no second request that would fit."""
+    if found.rule.startswith("unreached.") or found.rule in OF_SILENCE:
+        return True
     if case is None:
         return found.cause == "task_timeout"
     unseen = case.request.outcome is Outcome.UNANSWERED and not agrees(case.facts, case.request)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from .bad import own_bad, speaks_of_api, speaks_of_call
 from .compare import short
 from .device import event_is_here, names_endpoint
-from .facts import Facts, Finding, Health, Request, Route
+from .facts import Facts, Finding, Health, Proof, Request, Route
 from .words import clock, health_proof, log_proof, request_proof
 
 TOGETHER = timedelta(seconds=15)  # what others reached so close to the failure was open at that moment
@@ -23,21 +23,21 @@ SAID = timedelta(seconds=10)
 SWITCHED, SWITCHING = ("active", "standby", "failover"), timedelta(seconds=30)
 GONE = ("unavailable", "offline", "disabled", "down", "forced_disabled")
 BACK = ("available", "enabled", "up")
-EXPIRED = ("certificate has expired", "certificate_expired")
+EXPIRED = "certificate has expired"
 
 
-def _place(facts: Facts) -> Route | None:
-    """The endpoint that the log names, where the call never became a request of it."""
+def _place(facts: Facts, *stages: str) -> Route | None:
+    """The endpoint that the log names, where the call ended at one of these stages and never became a request of it."""
     log = facts.log
-    if log is None or not log.stage or not speaks_of_call(log) or speaks_of_api(log) or log.http_status is not None:
+    if log is None or log.stage not in stages or not speaks_of_call(log) or speaks_of_api(log) or log.http_status:
         return None
     return facts.called if not facts.candidates and not own_bad(facts) else None
 
 
 def handshake(facts: Facts) -> Finding | None:
     """The TLS handshake failed before there was a request."""
-    route = _place(facts)
-    if route is None or facts.log is None or facts.log.stage != "tls":
+    route = _place(facts, "tls")
+    if route is None:
         return None
     at = facts.attempt.over_at
     said = [
@@ -45,8 +45,8 @@ def handshake(facts: Facts) -> Finding | None:
         if (e.state == "tls_failure" and abs(e.at - at) <= SAID and _is_about(e, facts, route))
         or (e.state == "certificate_expired" and e.at <= at)
     ]  # fmt: skip
-    text = " ".join(value for _, value in facts.log.exceptions).lower()
-    if not said and not any(words in text for words in EXPIRED) and _others(facts, route):
+    text = " ".join(value for _, value in facts.log.exceptions).lower() if facts.log else ""
+    if not said and EXPIRED not in text and _others(facts, route):
         return None  # others speak TLS with it well: what does not fit may be this client's own
     why = said[-1].reason or said[-1].state.replace("_", " ") if said else "the task's log says so"
     return _finding(
@@ -58,8 +58,8 @@ def handshake(facts: Facts) -> Finding | None:
 
 def limited(facts: Facts) -> Finding | None:
     """F5 says that it refused connections: a limit was reached."""
-    route = _place(facts)
-    if route is None or facts.log is None or facts.log.stage != "connect":
+    route = _place(facts, "connect")
+    if route is None:
         return None
     at = facts.attempt.over_at
     for event in route.health:
@@ -73,8 +73,8 @@ def limited(facts: Facts) -> Finding | None:
 
 def no_member(facts: Facts) -> Finding | None:
     """F5's last word on the pool was that it had no member: it refuses connections then."""
-    route = _place(facts)
-    if route is None or facts.log is None or facts.log.stage != "connect":
+    route = _place(facts, "connect")
+    if route is None:
         return None
     states = ("no_members", "has_members")
     said = [
@@ -91,8 +91,8 @@ def no_member(facts: Facts) -> Finding | None:
 
 def failover(facts: Facts) -> Finding | None:
     """The device group changed its active unit while the call waited for a connection."""
-    route = _place(facts)
-    if route is None or facts.log is None or facts.log.stage != "connect":
+    route = _place(facts, "connect")
+    if route is None:
         return None
     began, end = _tried(facts)
     said = [
@@ -110,14 +110,14 @@ def failover(facts: Facts) -> Finding | None:
 
 def vip_unreachable(facts: Facts) -> Finding | None:
     """Nobody reached the virtual server, or F5 says that it was switched off."""
-    route = _place(facts)
-    if route is None or facts.log is None or facts.log.stage not in ("resolve", "connect"):
+    route = _place(facts, "resolve", "connect")
+    if route is None:
         return None
     gone = _gone(route, facts)
     expected, seen = _expected(route, facts), _between(route, facts.attempt.over_at, SILENCE)
     if gone is None and (seen or expected < LEAST_EXPECTED):
         return None
-    how = "its name could not be resolved" if facts.log.stage == "resolve" else "no connection could be made"
+    how = "its name could not be resolved" if _stage(facts) == "resolve" else "no connection could be made"
     why = f"; F5 says that it was {gone.state.replace('_', ' ')} at {clock(gone.at)}" if gone else ""
     return _finding(
         facts, "vip_unreachable", f"Route: {short(route.endpoint)} could not be reached: {how}{why}.",
@@ -129,43 +129,45 @@ def vip_unreachable(facts: Facts) -> Finding | None:
 
 def worker_network(facts: Facts) -> Finding | None:
     """Others reached the virtual server in the same seconds: what failed lies between this worker and the network."""
-    route = _place(facts)
-    if route is None or facts.log is None or facts.log.stage not in ("resolve", "connect", "proxy"):
+    route = _place(facts, "resolve", "connect", "proxy")
+    if route is None:
         return None
-    others, apart = _others(facts, route), _told_apart(facts)
-    if facts.log.stage != "proxy" and (len(others) < LEAST_OTHERS or not _all_the_while(facts, others)):
+    others, apart, stage = _others(facts, route), _told_apart(facts), _stage(facts)
+    if stage != "proxy" and (len(others) < LEAST_OTHERS or not _all_the_while(facts, others)):
         return None  # a proxy is the client's own, whoever else comes through
-    if facts.log.stage == "connect" and facts.attempt.clients and not apart:
+    if stage == "connect" and facts.attempt.clients and not apart:
         return None  # where the same address reached it, that one connection failed is nobody's for certain
     what = {"resolve": "could not resolve its name", "proxy": "could not get through its proxy"}
-    said = what.get(facts.log.stage, "could not connect to it")
+    meanwhile = f", while others reached {short(route.endpoint)}" if others else f" to {short(route.endpoint)}"
     return _finding(
         facts, "worker_network",
-        f"Task: {facts.attempt.hostname or 'the worker'} {said}, while others reached {short(route.endpoint)}.",
+        f"Task: {facts.attempt.hostname or 'the worker'} {what.get(stage, 'could not connect to it')}{meanwhile}.",
         0.9 if apart else 0.82, "worker", facts.attempt.hostname,
         tuple(request_proof(r, f"{r.client} reached it at {clock(r.at)}") for r in others[:3]),
-        _who(facts, route), acquitted=True,
+        _who(facts, route), acquitted=bool(others),
     )  # fmt: skip
+
+
+def _stage(facts: Facts) -> str:
+    return facts.log.stage if facts.log else ""
 
 
 def _finding(
-    facts: Facts, cause: str, sentence: str, confidence: float, kind: str, component: str, proofs: tuple, reason: tuple,  # type: ignore[type-arg]
-    acquitted: bool = False, route: Route | None = None,
+    facts: Facts, cause: str, sentence: str, confidence: float, kind: str, component: str, proofs: tuple[Proof, ...],
+    reason: tuple[bool, str], acquitted: bool = False, route: Route | None = None,
 ) -> Finding:  # fmt: skip
-    stage = facts.log.stage if facts.log else ""
+    ended = (
+        "F5's log is complete and holds no request of this try that failed: the call ended before it was one "
+        f"({_stage(facts)})."
+    )
     return Finding(
         cause, sentence, confidence, kind, component, acquitted, proofs=(*proofs, *log_proof(facts)),
-        reasons=(
-            reason,
-            (True, "F5's log is complete and holds no request of this try that failed: the call ended before it was one "
-                   f"({stage})."),
-        ),
-        place=route,
+        reasons=(reason, (True, ended)), place=route,
     )  # fmt: skip
 
 
-def _between(route: Route, at: object, width: timedelta) -> list[Request]:
-    return [r for r in route.near if abs(r.at - at) <= width]  # type: ignore[operator]
+def _between(route: Route, at: datetime, width: timedelta) -> list[Request]:
+    return [r for r in route.near if abs(r.at - at) <= width]
 
 
 def _told_apart(facts: Facts) -> bool:

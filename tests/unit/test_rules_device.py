@@ -11,10 +11,10 @@ import pytest
 from ingest.parsers import f5_ltm
 from ingest.records import HealthEvent, Other, Outcome
 from ingest.rules import judge
-from ingest.rules.facts import Change, Facts, Job, Minute
+from ingest.rules.facts import Change, Coverage, Facts, Job, Minute
 
 from .test_rules import GOOD_BEFORE, HTTP_503, M1, RESET, VS, a_log, a_request, at, facts, health, well
-from .test_rules_unreached import beats
+from .test_rules_unreached import CUT, beats, unreached
 
 RULE = "/Common/rule_orders"
 LOST = a_request(0, None, took=None)
@@ -212,3 +212,32 @@ def test_a_balancer_that_answers_503_for_none_says_why_first() -> None:
     limit = health(0, "limit", kind="virtual", pool="", member=VS)
     assert judge(facts((none,), HTTP_503, well(M1), proxy=True)).cause == "no_member"
     assert judge(facts((none,), HTTP_503, well(M1), proxy=True, health=(limit,))).cause == "connection_limit"
+
+
+def test_a_try_that_said_itself_that_it_goes_on_later_did_not_fall_silent() -> None:
+    deferred = replace(beats(-100)[-1], at=at(-99), path="/execution/task-instances/{uuid}/state", method="PATCH")
+    assert judge(facts((*beats(-100), deferred), None, well(M1))).cause == "undecided"
+
+
+def test_who_was_ended_on_purpose_in_the_middle_of_a_call_was() -> None:
+    refused = replace(beats(0)[-1], at=at(1), status=409, outcome=Outcome.CLIENT_ERROR)
+    given = facts((*beats(0), LOST, refused), a_log(killed=True), GOOD_BEFORE, end=2.0)
+    deed = Change(at(-1), "ann", "patch_task_instance", "r", "raw", text="r")
+    assert judge(given).cause == "undecided"  # Airflow told it to stop, and nobody knows why
+    assert judge(replace(given, events=(deed,))).cause == "execution_conflict"
+
+
+def test_where_few_lines_are_missing_nothing_rests_on_calls_that_did_not_come() -> None:
+    thin = Coverage(True, thin="lb1/request lost 3 of 900 lines at 09:00:00: UDP drops")
+    silent = facts(beats(-100), None, well(M1))
+    assert judge(replace(silent, coverage=thin)).cause == "no_data"
+    nobody = unreached("connect", CUT)
+    assert judge(nobody).cause == "vip_unreachable"
+    assert judge(replace(nobody, coverage=replace(thin, known_host=True))).cause == "no_data"
+
+
+def test_one_failure_long_after_a_change_is_not_of_the_change() -> None:
+    before = tuple(a_request(-700 + n, 200, M1) for n in range(9))
+    for seconds, cause in ((-60, "config_change"), (-600, "unanswered")):
+        changed = (a_change(seconds, f"modify ltm virtual {VS} source-address-translation {{ type snat }}"),)
+        assert judge(facts((LOST,), RESET, before, changes=changed)).cause == cause

@@ -173,5 +173,6 @@ def test_a_connection_that_fell_into_a_failover() -> None:
 
 
 def test_a_proxy_is_the_clients_own_whoever_else_comes_through() -> None:
-    assert judge(unreached("proxy", ())).cause == "worker_network"
+    alone = judge(unreached("proxy", ()))
+    assert (alone.cause, alone.acquitted) == ("worker_network", False) and "others" not in alone.sentence
     assert judge(unreached("resolve", ())).cause == "undecided"
