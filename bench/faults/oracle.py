@@ -171,10 +171,8 @@ class Oracle:
         if unanswered and fault.kind != "A8":
             return Told("unanswered", (best, "undecided") if culprit(best) != "route" else (best,))
         if x.own and x.status in (502, 503, 504):
-            return Told(
-                best if culprit(best) == "route" else "no_member",
-                ("no_member", "unanswered", "member_grey", "member_down", "reset_by_server"),
-            )
+            said = "no_member" if x.status == 503 else "reset_by_server"  # a 503 names no member, the others do
+            return Told(best if culprit(best) == "route" else said, (said, "unanswered"))
         return untold(best) if culprit(best) == "route" and x.status and x.status >= 500 else untold()
 
     def _soon(self, x: Exchange, fault: Fault) -> bool:

@@ -95,27 +95,32 @@ def truth(sim: Sim, emitted: Emitted, about: dict[str, Any]) -> dict[str, Any]:
     faults = {f.id: f for f in sim.faults}
     rows: list[dict[str, Any]] = []
     groups: dict[str, list[str]] = {}
+    unclear: list[Any] = []
     oracle = Oracle(sim.world, emitted, [t for t in sim.tries if t.key in bad])
     for t in sim.tries:
         if t.key not in bad:
             continue
         is_slow = t.state == "success"
         x = deciding(t, is_slow)
-        fault = _fault(t, x, caused.get(t.key, set()), faults)
+        fault = _fault(t, x, faults)
+        if fault is not None and fault.id not in caused.get(t.key, ()):
+            unclear.append(t.key)  # it met this fault, and goes badly without it too
+            continue
         rows.append(_row(sim, oracle, t, x, fault, is_slow))
         if fault is not None:
             groups.setdefault(fault.id, []).append(t.uuid)
     listed = [_fault_row(sim, f) for f in sim.faults]
     return {
-        "world": {**about, "tries": len(sim.tries)},
+        "world": {**about, "tries": len(sim.tries), "unclear": len(unclear)},
         "faults": listed,
         "tries": rows,
         "incidents": [{"fault": f, "tries": tries} for f, tries in sorted(groups.items())],
-        "ignored": sorted([list(key) for key in edge], key=str),
+        "ignored": sorted([list(key) for key in (*edge, *unclear)], key=str),
     }
 
 
-def _fault(t: Try, x: Exchange | None, caused: set[str], faults: dict[str, Fault]) -> Fault | None:
+def _fault(t: Try, x: Exchange | None, faults: dict[str, Fault]) -> Fault | None:
+    """The fault that the deciding request, the failure or the wait met."""
     mark = x.fault if x is not None and x.fault else (t.failure.fault if t.failure else "")
     if mark in faults:
         return faults[mark]
@@ -149,11 +154,16 @@ def _row(sim: Sim, oracle: Oracle, t: Try, x: Exchange | None, fault: Fault | No
         "component": component[1],
         "accepted": sorted({told.cause, *told.accepted}),
         "identifiable": told.identifiable,
-        "really": {"culprit": culprit(really), "cause": really},
+        "really": {"culprit": _guilty(fault, really), "cause": really},
         "slow": is_slow,
         "confounders": sim.world.confounders,
         "at": stamp(t.end),
     }
+
+
+def _guilty(fault: Fault | None, cause: str) -> str:
+    """Whose fault it was in fact. A delay on the client's side is the route's, though no log has a word for it."""
+    return "route" if fault and (fault.kind, fault.variant) == ("N17", "client") else culprit(cause)
 
 
 def _component(sim: Sim, t: Try, x: Exchange | None, fault: Fault | None, told: Told) -> tuple[str, str]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from bench.faults import truth
 from bench.faults.cases import SPLITS, Plan, plans, stage
 from bench.faults.confound import Emitted, emit
-from bench.faults.inject import EFFECTS
+from bench.faults.inject import EFFECTS, Fault
 from bench.faults.kinds import KINDS, UNSEEN
 from bench.faults.oracle import PROOFS
 from bench.faults.pick import CHOICES
 from bench.faults.sim import Sim
 from bench.faults.traffic import Exchange
+from bench.faults.world import World
 from bench.faults.write import write
 from tests.unit.bench.fault_worlds import a_fault, a_world
 
@@ -25,11 +27,7 @@ def test_every_kind_has_its_effect_its_choice_and_its_twin() -> None:
     assert acts == set(CHOICES) == set(KINDS) - {"H1"}
     assert set(PROOFS) <= set(KINDS)
     assert all(KINDS[kind.twin].code for kind in KINDS.values() if kind.code != "H1")
-    assert all(
-        kind.culprit == ("route" if kind.code[0] == "N" else kind.culprit)
-        for kind in KINDS.values()
-        if kind.code != "N17"
-    )
+    assert all((kind.culprit == "route") is (kind.code[0] == "N") for kind in KINDS.values() if kind.code != "N17")
 
 
 def test_the_same_plan_writes_the_same_bytes(tmp_path: Path) -> None:
@@ -121,3 +119,40 @@ def test_the_table_of_kinds_in_the_docs_is_this_one() -> None:
     ]
 
     assert "\n".join(rows) in text
+
+
+def _caused(world: World, *faults: Fault) -> tuple[list[dict[str, Any]], list[Any]]:
+    sim = Sim(world, list(faults))
+    found = truth.truth(sim, emit(sim), {})
+    return [row for row in found["tries"] if row["fault"]], found["ignored"]
+
+
+def test_who_goes_badly_without_the_fault_too_is_not_put_down_to_it() -> None:
+    world = a_world("A5")
+    one, other = a_fault(world, "A5"), a_fault(world, "A5")
+    one.share = other.share = 1.0
+    other.id, other.ep, other.start, other.end = "F02", one.ep, one.start, one.end
+    alone, _ = _caused(world, one)
+    both, ignored = _caused(world, one, other)
+
+    assert alone and both == []
+    assert len(ignored) >= len(alone)
+
+
+def test_a_503_of_the_device_itself_says_nothing_of_a_member() -> None:
+    world = a_world("N5")
+    world.makes_own_errors = True
+    rows, _ = _caused(world, a_fault(world, "N5"))
+
+    assert {code for row in rows for code in row["accepted"] if row["identifiable"]} == {
+        "reset_by_f5", "no_member", "unanswered"
+    }  # fmt: skip
+
+
+def test_a_delay_on_the_clients_side_is_the_routes_though_no_log_tells_it() -> None:
+    world = a_world("N17")
+    fault = a_fault(world, "N17")
+    fault.variant, fault.cause, fault.factor = "client", "undecided", 25.0
+    rows, _ = _caused(world, fault)
+
+    assert rows and {(row["culprit"], row["really"]["culprit"]) for row in rows} == {("unknown", "route")}
