@@ -1,4 +1,8 @@
-"""How well incidents are the faults: the adjusted Rand index, wrong merges, splits, and what is saved of a storm (pure)."""
+"""How well incidents are the faults: the adjusted Rand index, wrong merges, splits, and what is saved of a storm (pure).
+
+The same cause of the same component within ten minutes is one incident (docs/incidents.md), so two faults that the logs
+show as that are one *trouble* here. Pairs of tries of two such faults are counted apart.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,19 @@ from typing import Any, NamedTuple
 
 from captures.score import ari
 
-from .score import ROUTE, SERVICE, Row
+from .score import ROUTE, SERVICE, Row, short
 
 STORM = 100  # tries of one fault from which on it is a storm
+AGAIN_S = 600.0  # so soon after its end the same trouble is the same incident
 
 
 class Pairs(NamedTuple):
-    """Pairs of tries of one world that have one incident, that have one fault, and that have both."""
+    """Pairs of tries of one world that have one incident, that have one trouble, and that have both."""
 
     said: int
     true: int
     both: int
+    again: int = 0  # of `both`: of two faults that are one trouble
 
     @property
     def merged_wrongly(self) -> int:
@@ -50,10 +56,31 @@ def _grouped(rows: Iterable[Row]) -> list[tuple[str, object, Row]]:
     return found
 
 
+def _troubles(found: Sequence[tuple[str, object, Row]]) -> dict[str, str]:
+    """By fault of one world: the first fault of its trouble. What a fault shows is what most of its tries can tell."""
+    shown: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    acted: dict[str, tuple[float, float]] = {}
+    for fault, _, row in found:
+        assert row.expected is not None
+        shown[fault][row.expected.cause, short(row.expected.component)] += 1
+        if row.expected.acted is not None:
+            acted[fault] = row.expected.acted
+    first = {fault: fault for fault in shown}
+    last: dict[tuple[str, str], tuple[str, float]] = {}  # the trouble that this cause of this component is, and its end
+    for fault in sorted(acted, key=lambda fault: (acted[fault], fault)):
+        trouble = min(shown[fault], key=lambda one: (-shown[fault][one], one))
+        start, end = acted[fault]
+        known, until = last.get(trouble, (fault, end))
+        first[fault] = known if trouble[1] and start - until <= AGAIN_S else fault
+        last[trouble] = first[fault], max(end, until)
+    return first
+
+
 def rand_index(world: Sequence[Row]) -> tuple[float, int] | None:
     """(adjusted Rand index, tries) of one world; None with fewer than two tries."""
     found = _grouped(world)
-    index = ari([fault for fault, _, _ in found], [incident for _, incident, _ in found])
+    trouble = _troubles(found)
+    index = ari([trouble[fault] for fault, _, _ in found], [incident for _, incident, _ in found])
     return None if index is None else (float(index), len(found))
 
 
@@ -66,9 +93,11 @@ def mean_index(worlds: Sequence[tuple[float, int]]) -> float | None:
 def pairs(world: Sequence[Row]) -> Pairs:
     found = _grouped(world)
     said = Counter(incident for _, incident, _ in found)
-    true = Counter(fault for fault, _, _ in found)
-    both = Counter((fault, incident) for fault, incident, _ in found)
-    return Pairs(_two(said), _two(true), _two(both))
+    trouble = _troubles(found)
+    true = Counter(trouble[fault] for fault, _, _ in found)
+    both = _two(Counter((trouble[fault], incident) for fault, incident, _ in found))
+    once = _two(Counter((fault, incident) for fault, incident, _ in found))
+    return Pairs(_two(said), _two(true), both, both - once)
 
 
 def _two(groups: Mapping[Any, int]) -> int:

@@ -153,6 +153,8 @@ def outside(t: Try, meta: Mapping[str, Any]) -> bool:
     """Whether F5's log is said to be incomplete in a part of this try's time: a capture may end, or begin, in it."""
     said = (meta.get("feeds") or {}).get("f5") or {}
     lo, hi = (times.instant(str(said.get(name))) for name in ("complete_from", "complete_to"))
+    if not (t.end_at or t.start_at or t.queued_at):
+        return False
     start, end = span(t)
     return (lo is not None and start < lo - SECOND) or (hi is not None and end > hi + SECOND)
 

@@ -106,9 +106,12 @@ def result(run: Run) -> dict[str, Any]:
 
 
 def save(run: Run, folder: Path = RESULTS) -> Path:
-    """Write the results file; its name says when and which split."""
+    """Write the results file; its name says when and which split, and whether worlds are missing in it."""
     folder.mkdir(exist_ok=True)
-    path = folder / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-faults-{run.split}{'-part' if run.only else ''}.json"
+    path = (
+        folder
+        / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-faults-{run.split}{'-part' if run.only or run.broken else ''}.json"
+    )
     path.write_text(json.dumps(result(run), indent=1) + "\n", encoding="utf-8")
     return path
 
@@ -166,6 +169,8 @@ def text(run: Run, wrong: int = 10) -> str:
         "By confounder:",
         _kinds(tables.by_confounder(run.rows), "confounder"),
     ]
+    if unclear := sum(world.get("unclear", 0) for world in run.worlds):
+        told.insert(1, f"{unclear} tries more met a fault and go badly without it too: they are asked of nobody")
     if run.broken:
         told.insert(1, f"{len(run.broken)} worlds could not be scored: {', '.join(run.broken)}")
     some = tables.few_of_each(tables.wrong(run.rows), wrong)

@@ -49,6 +49,7 @@ class Outcome:
     cases: int
     steady: tuple[int, int] = (0, 0)
     seconds: dict[str, float] = field(default_factory=dict)
+    unclear: int = 0  # tries that met a fault, and go badly without it too: asked of nobody
     error: str = ""  # what kept this world from being scored
 
 
@@ -194,16 +195,18 @@ def world(job: Job) -> Outcome:
         clock.lap("baselines")
         capture = read_capture(job.folder)
         grounds = _grounds(told, capture)
+        cut = {key for key, t in told.tries.items() if readings.outside(t, capture.meta)}
         for verdict in told.verdicts:
-            verdict["uncovered"] |= readings.outside(told.tries[score.key(verdict)], capture.meta)
+            verdict["uncovered"] |= score.key(verdict) in cut
         clock.lap("grounding")
         expected = _answers(told) if job.steady else []
-    rows = score.rows(job.name, truth, told.verdicts, others)
+    rows = score.rows(job.name, truth, told.verdicts, others, cut)
     steady = _steady(job, expected) if job.steady else (0, 0)
     clock.lap("order")
     if job.plan is not None and not job.keep:
         shutil.rmtree(job.folder, ignore_errors=True)
-    return Outcome(job.name, rows, grounds, len(truth["faults"]), steady, clock.laps)
+    unclear = (truth.get("world") or {}).get("unclear", 0)
+    return Outcome(job.name, rows, grounds, len(truth["faults"]), steady, clock.laps, unclear)
 
 
 class _Clock:
@@ -275,7 +278,9 @@ def _add(run: Any, done: Outcome) -> None:
     run.grounds.add(done.grounds)
     run.steady = (run.steady[0] + done.steady[0], run.steady[1] + done.steady[1])
     tries = sum(row.expected is not None for row in done.rows)
-    run.worlds.append({"name": done.name, "cases": done.cases, "tries": tries, "seconds": done.seconds})
+    run.worlds.append(
+        {"name": done.name, "cases": done.cases, "tries": tries, "unclear": done.unclear, "seconds": done.seconds}
+    )
 
 
 def _progress(number: int, done: Outcome) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from captures.score import ALIASN, key, norm
@@ -43,6 +44,7 @@ class Expected:
     twin: str = ""
     unseen: bool = False  # a kind that no other split has
     fault: str = ""  # "": no fault of the plan
+    acted: tuple[float, float] | None = None  # from when to when the fault did, in seconds
     strict: bool = False  # a capture that does not say which codes are as good: their culprit must be right too
 
     @property
@@ -89,6 +91,7 @@ class Row:
     said: Said
     confounders: tuple[str, ...] = ()
     others: Mapping[str, str] = field(default_factory=dict)  # baseline -> the culprit it names
+    cut: bool = False  # the capture says that its log does not cover this try
 
     @property
     def culprit_right(self) -> bool:
@@ -179,7 +182,12 @@ def expected_of(world: str, one: Mapping[str, Any], faults: Mapping[str, Mapping
         twin=one.get("twin") or fault.get("twin") or "",
         unseen=fault.get("unseen") is True,
         fault=f"{world}/{one['fault']}" if one.get("fault") else "",
+        acted=(_seconds(fault["start"]), _seconds(fault["end"])) if fault.get("start") and fault.get("end") else None,
     )
+
+
+def _seconds(stamp: str) -> float:
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
 
 
 def _sized(world: Mapping[str, Any]) -> list[str]:
@@ -190,7 +198,7 @@ def _sized(world: Mapping[str, Any]) -> list[str]:
 
 def rows(
     world: str, truth: Mapping[str, Any], verdicts: Iterable[Mapping[str, Any]],
-    others: Mapping[Key, Mapping[str, str]] | None = None,
+    others: Mapping[Key, Mapping[str, str]] | None = None, cut: Container[Key] = (),
 ) -> list[Row]:  # fmt: skip
     """Every try that the truth or the product has something to say about, in order of its key."""
     faults = {fault["id"]: fault for fault in truth["faults"]}
@@ -211,6 +219,7 @@ def rows(
                 said=said_of(said[k]) if k in said else Said(),
                 confounders=tuple(sorted({*(named if named is not None else fault.get("confounders") or ()), *sized})),
                 others=(others or {}).get(k, {}),
+                cut=k in cut,
             )
         )
     return out
