@@ -1,7 +1,8 @@
 """Write ingest/rules/measured.py from answers of the fault bench: `python -m bench.faults.calibrate ANSWERS.jsonl…`.
 
 The answers are those that `python -m bench.faults.run --keep DIR` leaves in DIR, of the splits dev and validation. An answer
-is right if its cause is one that the truth accepts. Answers that claim nothing (unknown) are left out.
+is right if its cause is one that the truth accepts; of a try that needs none, who blames route or service is wrong.
+Answers that claim nothing (unknown) are left out.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ def counts(rows: Iterable[dict[str, Any]]) -> dict[str, tuple[int, int]]:
     out: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:
         said, expected = row["said"], row["expected"]
-        if said["culprit"] == "unknown" or not said["rule"]:
+        nobody_asked = expected is None and said["culprit"] not in ("route", "service")
+        if said["culprit"] == "unknown" or not said["rule"] or nobody_asked:
             continue
         count = out[said["rule"]]
-        count[0] += said["cause"] in {expected["cause"], *expected["accepted"]}
+        count[0] += expected is not None and said["cause"] in {expected["cause"], *expected["accepted"]}
         count[1] += 1
     return {rule: (right, answers) for rule, (right, answers) in sorted(out.items())}
 

@@ -31,6 +31,12 @@ def test_answers_are_counted_by_rule_and_what_claims_nothing_is_left_out() -> No
     assert calibrate.counts(ANSWERS) == {"route.misroute": (2, 3)}
 
 
+def test_who_blames_a_route_of_a_try_that_needs_no_verdict_is_wrong() -> None:
+    nobody = [an_answer("route.misroute", "route", "misroute", "") | {"expected": None}]
+    own = [an_answer("task.own", "task", "task_error", "") | {"expected": None}]
+    assert calibrate.counts(ANSWERS + nobody + own) == {"route.misroute": (2, 4)}
+
+
 def test_the_table_is_written_in_place_of_the_old_one() -> None:
     source = calibrate.TARGET.read_text("utf-8")
     once = calibrate.written(source, {"a.b": (1, 2)})
