@@ -161,7 +161,7 @@ class Oracle:
         if proof is not None and proof(self, t, x, fault):
             if fault.kind in ("N1", "N3") and not self._soon(x, fault):
                 return Told(best, (*kind.accepted, "unanswered"))  # the monitor spoke long after it
-            if self.world.makes_own_errors and x.status in (502, 504):
+            if self.world.makes_own_errors and x.status in (502, 504) and fault.members:
                 return Told(best, (*kind.accepted, "reset_by_server", "unanswered"))  # whose 502 it was is not logged
             more = (
                 *kind.accepted,

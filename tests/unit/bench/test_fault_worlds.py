@@ -149,6 +149,17 @@ def test_a_503_of_the_device_itself_says_nothing_of_a_member() -> None:
     }  # fmt: skip
 
 
+def test_a_change_that_is_logged_is_named_whoever_made_the_504() -> None:
+    world = a_world("N14")
+    world.makes_own_errors = True
+    fault = a_fault(world, "N14")
+    fault.variant = "snat"
+    rows, _ = _caused(world, fault)
+
+    told = [row["accepted"] for row in rows if row["cause"] == "config_change"]
+    assert told and all(codes == ["config_change", "reset_by_f5"] for codes in told)
+
+
 def test_a_delay_on_the_clients_side_is_the_routes_though_no_log_tells_it() -> None:
     world = a_world("N17")
     fault = a_fault(world, "N17")
