@@ -18,7 +18,6 @@ from airf5.sql import load
 from ingest.store import arrays
 
 Key = Any
-LONGEST = 200
 # A scanner can send any number of paths and agents. What a batch brings beyond this is stored under one name.
 MOST_NEW = 2_000
 OTHER = "(other)"
@@ -31,9 +30,10 @@ class Text(NamedTuple):
     table: str
     column: str
     capped: bool = True
+    longest: int = 200  # letters that the column takes
 
 
-CLIENT = Text("ingest_client", "address")
+CLIENT = Text("ingest_client", "address", longest=64)
 PATH = Text("ingest_path", "template")
 AGENT = Text("ingest_agent", "name")
 TRY_KEY = Text("ingest_trykey", "key", capped=False)
@@ -86,7 +86,7 @@ def scoped_key(scope: str, key: str) -> str:
 def _ask_texts(kind: Text, missing: list[str]) -> dict[str, int]:
     if not kind.capped:
         return _intern(kind, missing)
-    short = {name: name[:LONGEST] for name in missing}
+    short = {name: name[: kind.longest] for name in missing}
     if len(missing) > MOST_NEW:
         there = _intern(kind, sorted({*list(short.values())[:MOST_NEW], OTHER}))
         return {name: there.get(cut, there[OTHER]) for name, cut in short.items()}

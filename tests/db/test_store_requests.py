@@ -164,6 +164,18 @@ def test_what_no_column_holds_is_stored_as_the_most_it_holds(feed: models.Feed) 
     assert (row.response_us, row.bytes) == (MOST_STORED, MOST_STORED)
 
 
+@pytest.mark.parametrize("kind", ["response", "request"])
+def test_names_of_any_length_are_cut_to_what_their_columns_take(feed: models.Feed, kind: str) -> None:
+    """Whoever can send to the receiver can write them; a batch that fails for one would be read again for ever."""
+    long = "x" * 5_000
+    line = a_line(kind, virtual=long, server=long, uri=f"/{long}", port=1).decode()
+    for own in ("10.20.0.7", "/Common/pool_orders", "10.1.0.1"):
+        line = line.replace(f'="{own}"', f'="{long}"')
+    assert save(feed, *both(), line.encode()).read == 3
+    requests.expire_halves(feed, NOW + timedelta(days=2), close=True)
+    assert {len(one.address) for one in models.Client.objects.all()} == {9, 64}
+
+
 def test_a_suspect_line_makes_no_link(feed: models.Feed) -> None:
     lines = both(uri=f'/execution/task-instances/{UUID}/run",task="dag=d;run=r;task=t;map=-1;try=1;ti={UUID}')
     save(feed, *lines)
