@@ -148,7 +148,8 @@ def _messages(before: datetime) -> QuerySet[F5Message]:
 
 
 def _rejects(before: datetime) -> QuerySet[Reject]:
-    return Reject.objects.filter(at__lt=before, feed__capture="").annotate(over_at=F("at"))
+    captured = Feed.objects.exclude(capture="").values("pk")
+    return Reject.objects.filter(at__lt=before).exclude(feed__in=captured).annotate(over_at=F("at"))
 
 
 Kind = Expiry.Kind

@@ -888,7 +888,10 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "indexes": [models.Index(fields=["start_at"], name="ingest_dagr_start_a_cccf2a_idx")],
+                "indexes": [
+                    models.Index(fields=["start_at"], name="ingest_dagr_start_a_cccf2a_idx"),
+                    models.Index(fields=["end_at"], name="dagrun_end"),
+                ],
                 "constraints": [models.UniqueConstraint(fields=("airflow", "dag_id", "run_id"), name="dagrun_once")],
             },
         ),
@@ -903,6 +906,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="f5message",
             index=models.Index(fields=["device", "at"], name="ingest_f5me_device__bf22a4_idx"),
+        ),
+        migrations.AddIndex(
+            model_name="f5message",
+            index=models.Index(fields=["at"], name="f5message_at"),
         ),
         migrations.AddIndex(
             model_name="batch",
@@ -975,6 +982,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="reject",
             index=models.Index(fields=["feed", "-at"], name="ingest_reje_feed_id_c9dc27_idx"),
+        ),
+        migrations.AddIndex(
+            model_name="reject",
+            index=models.Index(fields=["at"], name="reject_at"),
         ),
         migrations.AddIndex(
             model_name="requesthalf",

@@ -100,7 +100,7 @@ class DagRun(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("airflow", "dag_id", "run_id"), name="dagrun_once"),)
-        indexes = (models.Index(fields=("start_at",)),)
+        indexes = (models.Index(fields=("start_at",)), models.Index(fields=("end_at",), name="dagrun_end"))
 
     def __str__(self) -> str:
         return f"{self.dag_id} {self.run_id}"

@@ -298,7 +298,7 @@ class F5Message(models.Model):
     line_id = models.BigIntegerField(null=True)
 
     class Meta:
-        indexes = (models.Index(fields=("device", "at")),)
+        indexes = (models.Index(fields=("device", "at")), models.Index(fields=("at",), name="f5message_at"))
 
     def __str__(self) -> str:
         return self.text[:60]

@@ -135,7 +135,7 @@ class Reject(models.Model):
     tried_at = models.DateTimeField(null=True, blank=True, help_text="last read again, in vain")
 
     class Meta:
-        indexes = (models.Index(fields=("feed", "-at")),)
+        indexes = (models.Index(fields=("feed", "-at")), models.Index(fields=("at",), name="reject_at"))
 
     def __str__(self) -> str:
         return self.reason

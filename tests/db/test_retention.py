@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 
 from airf5.accounts.models import UserAction
 from airf5.accounts.roles import EVERYTHING
@@ -144,6 +148,25 @@ def test_it_goes_in_small_batches_the_oldest_first(monkeypatch: pytest.MonkeyPat
     assert retention.expire(NOW)["actions"] == 3
     known.refresh_from_db()
     assert (known.upto, known.rows) == (ago(1), 7)
+
+
+@pytest.mark.parametrize("kind", retention.CLASSES)
+def test_what_is_over_is_found_by_an_index(kind: str) -> None:
+    """Every ten minutes is asked, of tables that hold years."""
+    found = retention.CLASSES[kind](ago(0)).order_by("over_at", "pk")
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+    nodes = list(_nodes(json.loads(found[:500].explain(format="json"))[0]["Plan"]))
+    table = found.model._meta.db_table
+    (scan,) = (node for node in nodes if node.get("Relation Name") == table and node.get("Alias") == table)
+    bounds = str([node.get("Index Cond") for node in nodes if node.get("Alias", table) == table])
+    assert (scan["Node Type"] != "Seq Scan" and "at <" in bounds) or '"end" <' in bounds, bounds
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from _nodes(part)
 
 
 def test_a_key_stays_as_long_as_a_request_may_show_it(settings: object) -> None:
