@@ -6,8 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from dashboards.bounds import lower, upper
+
 from . import grouping
-from .bounds import lower, resampled, upper
+from .resample import resampled
 from .score import GENERAL, ROUTE, UNKNOWN, Row
 
 AT_MOST, AT_LEAST = "<=", ">="

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airf5.accounts.roles import Scope
-from dashboards.bounds import at_least
+from dashboards.bounds import lower
 from dashboards.fields import CULPRITS
 from dashboards.queries import narrow
 from dashboards.queries.database import reading
@@ -134,7 +134,7 @@ def accuracy(scope: Scope) -> AccuracyPage:
 
 
 def share(right: int, of: int) -> Share:
-    return Share(right, of, right / of if of else None, at_least(right, of))
+    return Share(right, of, right / of if of else None, lower(right, of) if of else None)
 
 
 def _mine(scope: Scope) -> Any:

@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from bench.faults import bounds, metrics, tables
+from bench.faults import metrics, tables
+from bench.faults.resample import resampled
 from bench.faults.score import Expected, Row, said_of
 from tests.unit.bench.fault_rows import a_row, figure
 
 # Bounds
 
 
-@pytest.mark.parametrize(
-    ("k", "n", "low", "high"),
-    [
-        (88, 88, 0.9665, 1.0),
-        (0, 100, 0.0, 0.0295),
-        (3, 1200, 0.00068, 0.00645),
-        (5, 10, 0.2224, 0.7776),
-        (0, 1, 0.0, 0.95),
-    ],
-)
-def test_bounds_are_those_of_clopper_and_pearson(k: int, n: int, low: float, high: float) -> None:
-    assert bounds.lower(k, n) == pytest.approx(low, abs=5e-5)
-    assert bounds.upper(k, n) == pytest.approx(high, abs=5e-5)
-
-
-def test_the_beta_function_agrees_with_the_binomial_sum() -> None:
-    """P(X >= 3) of 10 at 0.2, summed by hand: 0.3222."""
-    assert bounds.beta_cdf(0.2, 3, 8) == pytest.approx(0.32220, abs=1e-5)
-    assert bounds.beta_cdf(0.8, 8, 3) == pytest.approx(1 - 0.32220, abs=1e-5)
-
-
 def test_a_bound_by_worlds_needs_two_of_them_and_is_the_same_each_time() -> None:
     def mean(worlds: list[float]) -> float:  # type: ignore[type-arg]
         return sum(worlds) / len(worlds)
 
-    assert bounds.resampled([1.0], mean, highest=False) is None  # type: ignore[arg-type]
-    low = bounds.resampled([0.0, 1.0, 1.0, 1.0], mean, highest=False)  # type: ignore[arg-type]
-    assert low == bounds.resampled([0.0, 1.0, 1.0, 1.0], mean, highest=False) and low < 0.75  # type: ignore[arg-type,operator]
+    assert resampled([1.0], mean, highest=False) is None  # type: ignore[arg-type]
+    low = resampled([0.0, 1.0, 1.0, 1.0], mean, highest=False)  # type: ignore[arg-type]
+    assert low == resampled([0.0, 1.0, 1.0, 1.0], mean, highest=False) and low < 0.75  # type: ignore[arg-type,operator]
 
 
 # Blame
