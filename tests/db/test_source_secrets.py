@@ -15,7 +15,7 @@ from airf5 import keyring
 from airf5.accounts.models import UserAction
 from ingest import actions, airflow_feed
 from ingest.models import Feed, SourceSecret
-from ingest.setup import source_secrets
+from ingest.setup import source_secrets, source_setup
 from ingest.sources.http import SourceRefused
 
 WORD = "correct horse battery staple"
@@ -182,3 +182,15 @@ def test_a_lost_key_is_said(home: Path) -> None:
     (home / "secret_keys").unlink()
     with pytest.raises(SourceRefused, match=r"that sealed a secret is not in .*give the secret again"):
         source_secrets.of(feed, "password")
+
+
+def test_a_link_to_what_airf5_runs_on_is_none_either(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, link = tmp_path / "database_password", tmp_path / "source_x"
+    own.write_text("x")
+    link.symlink_to(own)
+    settings.AIRF5_SECRET_PLACES = [f"file:{tmp_path}/source_*"]
+    assert source_setup.may_refer(f"file:{link}")
+    monkeypatch.setenv("A_DATABASE_PASSWORD_FILE", str(own))
+    assert not source_setup.may_refer(f"file:{link}")

@@ -392,15 +392,3 @@ def test_what_airf5_itself_runs_on_is_no_secret_of_a_source(
     monkeypatch.setenv("A_DATABASE_PASSWORD_FILE", "/run/secrets/database_password")
     for name, status in (("database_password", 400), ("./database_password", 400), ("airflow", 302)):
         assert add(admin, password="", password_ref=f"file:/run/secrets/{name}").status_code == status
-
-
-def test_a_link_to_what_airf5_runs_on_is_none_either(
-    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own, link = tmp_path / "database_password", tmp_path / "source_x"
-    own.write_text("x")
-    link.symlink_to(own)
-    settings.AIRF5_SECRET_PLACES = [f"file:{tmp_path}/source_*"]
-    assert source_setup.may_refer(f"file:{link}")
-    monkeypatch.setenv("A_DATABASE_PASSWORD_FILE", str(own))
-    assert not source_setup.may_refer(f"file:{link}")
