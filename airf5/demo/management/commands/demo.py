@@ -109,10 +109,12 @@ class Command(BaseCommand):
             f"Break something now: {where.url}demo/ (or wait: the next faults begin at {due:%H:%M} UTC).\n"
             f"What the processes say is in {where.home / 'demo' / 'logs'}. Ctrl-C stops everything.\n"
         )
+        self.stdout.flush()  # a file or a pipe gets it now, not when the demo ends
 
     def say(self, words: str) -> None:
         """One line with its time."""
         self.stdout.write(f"{datetime.now():%H:%M:%S} {words}")
+        self.stdout.flush()
 
     @contextmanager
     def step(self, words: str) -> Iterator[None]:
@@ -122,6 +124,7 @@ class Command(BaseCommand):
         self.stdout.flush()
         yield
         self.stdout.write(f"{time.monotonic() - began:.1f} s")
+        self.stdout.flush()
 
 
 def first_failure(state: laps.State) -> datetime:
