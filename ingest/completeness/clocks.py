@@ -73,8 +73,11 @@ def update(now: datetime) -> None:
             Device.objects.filter(pk=device.pk).update(
                 skew_us=round(both[0] * 1000), skew_error_us=round(both[1] * 1000)
             )
-    SkewSample.objects.filter(at__lt=now - KEEP).delete()
-    SkewSample.objects.filter(method=Method.PAIRS, at__lt=now - PAIRS_KEEP).delete()
+    # What was measured of a capture is of its own time, and stays as long as it does
+    of_captures = Airflow.objects.exclude(feeds__capture="").filter(feeds__isnull=False)
+    old = SkewSample.objects.exclude(airflow__in=of_captures)
+    old.filter(at__lt=now - KEEP).delete()
+    old.filter(method=Method.PAIRS, at__lt=now - PAIRS_KEEP).delete()
 
 
 def _measured(found: Iterable[SkewSample], now: datetime) -> list[Measured]:

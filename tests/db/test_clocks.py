@@ -99,3 +99,13 @@ def test_a_pair_of_units_has_an_estimate_that_holds_both_and_a_capture_has_none(
     known = Clocks.of(airflow, "", Device.objects.all()).between(first.group_id, "w1")
     assert (known.offset, known.error) == (timedelta(seconds=2.3), timedelta(seconds=0.8))
     assert not Clocks.of(airflow, "lab1", Device.objects.all())
+
+
+def test_what_was_measured_of_a_capture_stays_however_old_its_time_is(feed: Feed) -> None:
+    device, live, recorded = Device.objects.get(), world.an_airflow("prod"), world.an_airflow("lab/prod")
+    world.a_feed("prod", "airflow_api", airflow=live)
+    world.a_feed("lab/prod", "airflow_api", airflow=recorded, capture="lab")
+    for airflow in (live, recorded):
+        a_sample(device, 5000, 60, 60 * 24 * 90, method="pairs", airflow=airflow, worker="w1")
+    clocks.update(NOW)
+    assert [s.airflow for s in SkewSample.objects.all()] == [recorded]
