@@ -7,16 +7,18 @@ request. What decides is who else reached that virtual server in the same second
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from math import exp
 
 from .bad import own_bad, speaks_of_api, speaks_of_call
 from .compare import short
 from .device import event_is_here, names_endpoint
-from .facts import Facts, Finding, Health, Proof, Request, Route
+from .facts import Facts, Finding, Health, Minute, Proof, Request, Route
 from .words import clock, health_proof, log_proof, request_proof
 
 TOGETHER = timedelta(seconds=15)  # what others reached so close to the failure was open at that moment
-SILENCE = timedelta(seconds=20)  # and so long nobody reached it, where it is usually asked more often
-LEAST_EXPECTED = 6.0  # requests that were to be expected in the silence: by chance alone e^-6, 1 in 400, has none
+CHANCE = 1 / 400  # so seldom, by chance alone, a moment lies in so long a silence
+USUAL = timedelta(minutes=10)  # how often it is asked is counted so long before the silence
+MINUTE = timedelta(minutes=1)
 LEAST_OTHERS = 3
 MOMENT = timedelta(seconds=1)
 SAID = timedelta(seconds=10)
@@ -31,7 +33,12 @@ def _place(facts: Facts, *stages: str) -> Route | None:
     log = facts.log
     if log is None or log.stage not in stages or not speaks_of_call(log) or speaks_of_api(log) or log.http_status:
         return None
-    return facts.called if not facts.candidates and not own_bad(facts) else None
+    route = facts.called
+    if route is None or facts.candidates:
+        return None
+    # What failed of another virtual server, or of Airflow's API, is not the call that the log names
+    same = [r for r in own_bad(facts) if r.endpoint_id == route.endpoint_id and not r.execution]
+    return None if same else route
 
 
 def handshake(facts: Facts) -> Finding | None:
@@ -113,17 +120,15 @@ def vip_unreachable(facts: Facts) -> Finding | None:
     route = _place(facts, "resolve", "connect")
     if route is None:
         return None
-    gone = _gone(route, facts)
-    expected, seen = _expected(route, facts), _between(route, facts.attempt.over_at, SILENCE)
-    if gone is None and (seen or expected < LEAST_EXPECTED):
+    gone, silence = _gone(route, facts), _silence(route, facts)
+    if gone is None and silence is None:
         return None
     how = "its name could not be resolved" if _stage(facts) == "resolve" else "no connection could be made"
     why = f"; F5 says that it was {gone.state.replace('_', ' ')} at {clock(gone.at)}" if gone else ""
     return _finding(
         facts, "vip_unreachable", f"Route: {short(route.endpoint)} could not be reached: {how}{why}.",
         0.95 if gone else 0.88, "virtual_server", route.endpoint, (health_proof(gone),) if gone else (),
-        (True, f"{len(seen)} requests reached it within {SILENCE.seconds} s; about {expected:.0f} were to be expected."),
-        route=route,
+        (True, _silent_words(silence) if silence else "F5's own log says since when."), route=route,
     )  # fmt: skip
 
 
@@ -166,10 +171,6 @@ def _finding(
     )  # fmt: skip
 
 
-def _between(route: Route, at: datetime, width: timedelta) -> list[Request]:
-    return [r for r in route.near if abs(r.at - at) <= width]
-
-
 def _told_apart(facts: Facts) -> bool:
     """The worker's own address is known, and others have another."""
     mine, route = facts.attempt.clients, facts.called
@@ -195,18 +196,44 @@ def _all_the_while(facts: Facts, others: list[Request]) -> bool:
     return any(r.at <= began + MOMENT for r in others) and any(r.at >= end - MOMENT for r in others)
 
 
-def _expected(route: Route, facts: Facts) -> float:
-    """How many requests such a silence usually holds, from the two minutes before it."""
-    at = facts.attempt.over_at
-    before = [r for r in route.near if r.at < at - SILENCE]
-    span = (at - SILENCE - min((r.at for r in before), default=at - SILENCE)).total_seconds()
-    return len(before) * 2 * SILENCE.total_seconds() / span if span >= SILENCE.total_seconds() else 0.0
+def _silence(route: Route, facts: Facts) -> tuple[float, float] | None:
+    """(seconds, requests to be expected in them) while nobody reached it, the call among them, longer than by chance.
+
+    A moment lies in a silence of x expected requests with chance (1 + x) e^-x: long ones hold more moments than short ones.
+    """
+    began, end = _tried(facts)
+    earlier, later = [r.at for r in route.near if r.at < end], [r.at for r in route.near if r.at >= end]
+    counted = [m for m in route.minutes if m.start + MINUTE <= began]
+    last = max(earlier) if earlier else max((m.start + MINUTE for m in counted), default=None)
+    if last is None or last > began + MOMENT:
+        return None
+    silent = ((min(later) if later else end) - last).total_seconds()
+    expected = silent * _rate(last, earlier, counted)
+    return (silent, expected) if (1 + expected) * exp(-expected) <= CHANCE else None
+
+
+def _rate(last: datetime, earlier: list[datetime], counted: list[Minute]) -> float:
+    """Requests a second until then: of whole minutes and of the requests near the call, the lower where both are known."""
+    minutes = [m for m in counted if last - USUAL <= m.start and m.start + MINUTE <= last]
+    told = [(sum(m.requests for m in minutes), min((m.start for m in minutes), default=last)),
+            (len(earlier), min(earlier, default=last))]  # fmt: skip
+    spans = [(number, (last - since).total_seconds()) for number, since in told]
+    return min((number / seconds for number, seconds in spans if seconds >= MINUTE.total_seconds()), default=0.0)
+
+
+def _silent_words(silence: tuple[float, float]) -> str:
+    seconds, expected = silence
+    return f"Nobody reached it for {seconds:.0f} s around the call; about {expected:.0f} requests were to be expected."
 
 
 def _gone(route: Route, facts: Facts) -> Health | None:
-    """F5's last word on the virtual server or its address before the failure, if it was out."""
-    said = [e for e in route.health if e.kind in ("virtual", "virtual_address") and e.at <= facts.attempt.over_at]
-    mine = [e for e in said if e.state in (*GONE, *BACK) and names_endpoint(e.object, route)]
+    """What F5 said last of the virtual server or its address before the call was over, if it was out then.
+
+    Its times are cut to the second: what it says of a return may be of a second later.
+    """
+    said = [e for e in route.health if e.kind in ("virtual", "virtual_address") and names_endpoint(e.object, route)]
+    over = facts.attempt.over_at
+    mine = [e for e in said if (e.state in GONE and e.at <= over) or (e.state in BACK and e.at + MOMENT <= over)]
     return mine[-1] if mine and mine[-1].state in GONE else None
 
 
