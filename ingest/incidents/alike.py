@@ -31,6 +31,9 @@ POOL_CAUSES = frozenset({"api_unreachable", "no_member"})
 SERVICE_CAUSES = frozenset({"service_failing", "service_slow", "service_refused"})
 # Causes that hit the whole device: what several of its pools show of one of them, at one time, has one parent.
 DEVICE_CAUSES = ("failover", "device_overload", "config_change")
+OF_DEVICE = ("failover", "device_overload")  # a change is one of an object
+# What says where something failed and not why: if all of the device is in trouble then, it is a part of that.
+SAYS_NOT_WHY = frozenset({"api_unreachable", "unanswered"})
 
 
 class Alike(NamedTuple):
@@ -58,6 +61,10 @@ def _pairs() -> dict[frozenset[str], Alike]:
 
 
 ALIKE = _pairs()
+# What a pool without members explains of its members: it is that outage's, not the same trouble as one before or after it.
+EXPLAINED = frozenset(cause for pair in ALIKE if pair & POOL_CAUSES for cause in pair) & (
+    MEMBER_CAUSES | {"monitor_flap"}
+)
 
 # What says only that nobody answered joins the nearest incident of the same pool that names a cause of this table.
 WEAK = "unanswered"

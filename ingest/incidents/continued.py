@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from itertools import pairwise
 
 from ingest.incidents import extent, onset
-from ingest.incidents.alike import REOPEN
+from ingest.incidents.alike import REOPEN, WEAK
 from ingest.incidents.groups import Group, merged, sequence
 
 Key = tuple[int, str, str, frozenset[str]]
 
 
-def continued(groups: Sequence[Group]) -> list[Group]:
+def continued(groups: Sequence[Group], missing: Callable[[datetime, datetime], bool]) -> list[Group]:
     """The same trouble of the same component, hit again after longer than it takes to be a new incident, but never well
-    in between. Three statements, none where no trouble comes twice."""
+    in between. Three statements, none where no trouble comes twice.
+
+    `missing` says whether requests of some time can be missing: nobody knows then that none went well. What nobody
+    answered names no cause that could be the same.
+    """
     alike: dict[Key, list[Group]] = defaultdict(list)
     for g in groups:
-        if g.verdicts:
+        if g.verdicts and g.cause != WEAK:
             alike[g.first.group, g.first.place, g.cause, g.members].append(g)
     pairs = [
         (a, b)
         for found in alike.values()
         for a, b in pairwise(found)
-        if a.end is not None and b.verdicts[0].start - a.verdicts[-1].start <= extent.AHEAD
+        if a.end is not None
+        and b.verdicts[0].start - a.verdicts[-1].start <= extent.AHEAD
+        and not missing(a.verdicts[-1].start, b.verdicts[0].start)
     ]
     if not pairs:
         return list(groups)

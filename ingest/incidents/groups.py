@@ -18,8 +18,10 @@ from itertools import accumulate, combinations
 from ingest.incidents.alike import (
     ALIKE,
     DEVICE_CAUSES,
+    EXPLAINED,
     JOINS,
     MEMBER_CAUSES,
+    OF_DEVICE,
     OVERLAP,
     POOL_CAUSES,
     RANK,
@@ -27,6 +29,7 @@ from ingest.incidents.alike import (
     TOGETHER,
     WEAK,
 )
+from ingest.incidents.explained import marked
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
 # A monitor that fails once for less is a blip: F5's default time-out is 16 s (three intervals of 5 s and one second), so
@@ -59,6 +62,7 @@ class Item:
     incident_id: int | None = None  # where the verdict stands now
     final: bool = True
     line_id: int | None = None  # of the change it is blamed on, where it is a change's doing
+    part_of: datetime | None = None  # since when the greater trouble lasts that explains it: see explained.py
 
     @property
     def over(self) -> datetime:
@@ -141,9 +145,9 @@ def _rank(cause: str) -> int:
 def group(items: Iterable[Item]) -> list[Group]:
     """The incidents behind these items, in order of start."""
     places: dict[tuple[int, str], list[Item]] = defaultdict(list)
-    for item in items:
+    for item in marked(sorted(items, key=_order)):
         places[item.group, item.place].append(item)
-    return sequence([g for place in sorted(places) for g in _of_place(sorted(places[place], key=_order))])
+    return sequence([g for place in sorted(places) for g in _of_place(places[place])])
 
 
 def merged(groups: Sequence[Group]) -> Group:
@@ -159,7 +163,8 @@ def parents(groups: Sequence[Group]) -> list[list[int]]:
     """Which of these groups, by their place, are parts of what hit the whole device.
 
     Parts have the same cause on the same device group, begin within OVERLAP of the one before, and are several: of one
-    pool alone the device's trouble is told by its own incident. Changes have to be the very same change.
+    pool alone the device's trouble is told by its own incident. Changes have to be the very same change. What says only
+    where something failed is a part of the device's trouble that explains it.
     """
     chains: list[list[int]] = []
     order = sorted(range(len(groups)), key=lambda n: (groups[n].start, n))
@@ -171,7 +176,19 @@ def parents(groups: Sequence[Group]) -> list[list[int]]:
             chains.append([n])
         else:
             home.append(n)
+    for n in order:
+        home = next((c for c in chains if any(_explains(groups[part], groups[n]) for part in c)), None)
+        if home is not None:
+            home.append(n)
     return [c for c in chains if len(c) > 1]
+
+
+def _explains(a: Group, b: Group) -> bool:
+    """Whether the device's trouble that `a` tells of is the one that explains all of `b`."""
+    if a.cause not in OF_DEVICE or a.first.group != b.first.group or b.cause in DEVICE_CAUSES:
+        return False
+    since = {i.part_of for i in b.items}
+    return None not in since and bool(since & {i.start for i in a.items if i.cause in OF_DEVICE})
 
 
 def _one_device_fault(a: Group, b: Group) -> bool:
@@ -184,12 +201,15 @@ def _one_device_fault(a: Group, b: Group) -> bool:
 # Inside one pool
 
 
+Key = tuple[str, frozenset[str], datetime | None]
+
+
 class Strand:
     """The same cause of the same component, without a pause longer than `pause`: in order of start."""
 
     def __init__(self, items: list[Item]) -> None:
         self.items = items
-        self.cause, self.members = items[0].cause, items[0].members
+        self.cause, self.members, self.part_of = items[0].cause, items[0].members, items[0].part_of
         self.starts = [i.start for i in items]
         self.overs = list(accumulate((i.over for i in items), max))  # the latest end so far
 
@@ -213,10 +233,10 @@ class Strand:
 
 
 def _strands(items: Iterable[Item], pause: timedelta) -> list[Strand]:
-    by: dict[tuple[str, frozenset[str]], list[list[Item]]] = defaultdict(list)
-    over: dict[tuple[str, frozenset[str]], datetime] = {}
+    by: dict[Key, list[list[Item]]] = defaultdict(list)
+    over: dict[Key, datetime] = {}
     for item in items:  # in order of start
-        key = (item.cause, item.members)
+        key = item.cause, item.members, item.part_of
         if by[key] and item.start - over[key] <= pause:
             by[key][-1].append(item)
             over[key] = max(over[key], item.over)
@@ -270,6 +290,8 @@ def _joined(strands: list[Strand], one_fault: Callable[[Strand, Strand], bool]) 
 def _one_fault(a: Strand, b: Strand) -> bool:
     """Same cause on the same component, not long apart; or causes that can be one fault, at the same time."""
     shared = bool(a.members & b.members)
+    if a.part_of != b.part_of and (a.cause == b.cause or {a.cause, b.cause} <= EXPLAINED):
+        return False
     if a.cause == b.cause:
         if shared or not a.members or not b.members:
             return a.distance(b) <= REOPEN

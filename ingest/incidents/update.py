@@ -18,7 +18,7 @@ from django.db.models import Min, Q
 
 from ingest import leases
 from ingest.incidents import extent, items, reach, told
-from ingest.incidents.alike import DEVICE_CAUSES, MEMBER_CAUSES, REOPEN
+from ingest.incidents.alike import DEVICE_CAUSES, MEMBER_CAUSES, OF_DEVICE, REOPEN
 from ingest.incidents.continued import continued
 from ingest.incidents.groups import Group, group, parents
 from ingest.incidents.rows import COLUMNS, Draft, Standing, write
@@ -27,7 +27,6 @@ from ingest.models.verdicts import BLAMES
 from ingest.rules.causes import CAUSES
 
 Values = dict[str, Any]
-OF_DEVICE = tuple(cause for cause in DEVICE_CAUSES if cause != "config_change")  # a change is one of an object
 
 HORIZON = timedelta(hours=24)  # older incidents are settled, unless a verdict of theirs changes
 SETTLED = 2 * REOPEN  # of one that is over for so long, only changed verdicts make it be dated and measured again …
@@ -59,7 +58,7 @@ def update(scope: str, now: datetime, *, whole: bool = True) -> int:
         standing, asked = _standing(scope, None if scope else now - HORIZON, known.airflows)
         said, hits = items.of_verdicts(asked)
         groups = [g for g in group([*said, *items.of_monitors(asked)]) if g.opens(known.to)]
-        groups = continued(groups)
+        groups = continued(groups, known.missing)
         chains = parents(groups)
         several = {n for chain in chains for n in chain}
         homes = standing.homes(groups)
@@ -223,11 +222,11 @@ def _as_written(row: Incident | None) -> Values:
 def _whole(parts: Sequence[Values]) -> Values:
     """What the parts say together."""
     first, last = min(parts, key=_started), max(parts, key=_lasted)
-    device = _group_name(first)
+    device, named = _group_name(first), min((p for p in parts if p["cause"] in DEVICE_CAUSES), key=_started)
     reaches = [p["reach"] for p in parts]
     together: Values = {name: _added([r.get(name) for r in reaches]) for name in asdict(reach.Reach())}
     return {
-        "fingerprint": fingerprint(first["cause"], device, device), "culprit": first["culprit"], "cause": first["cause"],
+        "fingerprint": fingerprint(named["cause"], device, device), "culprit": named["culprit"], "cause": named["cause"],
         "component_kind": "device", "component": device, "device_group_id": first["device_group_id"],
         "endpoint_id": None, "f5_pool_id": None, "members": [], "health_events": [],
         "tries": sum(p["tries"] for p in parts), "messages": sum(p["messages"] for p in parts),

@@ -229,3 +229,61 @@ def test_any_order_gives_the_same_groups_and_every_item_is_in_one(items: list[It
     rng.shuffle(items)
     assert same(group(items)) == expected
     assert sum(map(len, expected)) == len(items)
+
+
+# What a greater trouble explains
+
+
+def api(start: float, **more: Any) -> Item:
+    return an_item(start, "api_unreachable", members=frozenset(), place="pool_api", **more)
+
+
+def overloaded(start: float, place: str = "pool_orders") -> Item:
+    return an_item(start, "device_overload", members=frozenset(), place=place)
+
+
+def test_what_the_api_suffers_while_its_device_is_overloaded_is_a_part_of_that() -> None:
+    assert parts(overloaded(0), api(-40), api(20)) == [["pool_orders", "pool_api"]]
+    unanswered = an_item(30, "unanswered", members=frozenset(), place="pool_reports")
+    assert parts(overloaded(0), overloaded(5, "pool_stock"), unanswered) == [
+        ["pool_orders", "pool_stock", "pool_reports"]
+    ]
+
+
+def test_what_the_api_suffers_at_another_time_on_another_device_or_of_its_own_is_no_part() -> None:
+    assert parts(overloaded(0), api(90)) == [], "later"
+    assert parts(overloaded(0), api(5, group=2)) == [], "another device"
+    empty = api(4, end=60, verdict_id=None, event_id=3)
+    assert parts(overloaded(0), empty, api(5)) == [], "its pool had no member"
+
+
+def test_an_outage_of_the_api_soon_after_an_overload_is_not_the_overloads() -> None:
+    found = sequence(group([overloaded(0), api(10), api(190), api(200)]))
+    assert [(g.cause, len(g.items)) for g in found] == [
+        ("device_overload", 1), ("api_unreachable", 1), ("api_unreachable", 2),
+    ]  # fmt: skip
+    assert [[found[n].first.place for n in chain] for chain in parents(found)] == [["pool_orders", "pool_api"]]
+
+
+def test_two_device_troubles_of_one_device_explain_each_their_own() -> None:
+    found = sequence(group([failed_over(0, "a"), failed_over(1, "b"), overloaded(200, "a"), api(190)]))
+    assert [sorted({found[n].cause for n in chain}) for chain in parents(found)] == [
+        ["failover"], ["api_unreachable", "device_overload"],
+    ]  # fmt: skip
+
+
+def test_a_member_that_flaps_after_its_pool_had_none_is_not_the_pools_outage() -> None:
+    outage = [monitored(0, 60), monitored(1, 58, members=B)]
+    outage.append(an_item(1, "no_member", 58, frozenset(), verdict_id=None, event_id=99))
+    flaps = [monitored(240 + n * 60, 250 + n * 60) for n in range(FLAPS)]
+    assert causes(*outage, *flaps) == ["no_member", "monitor_flap"]
+    assert causes(*outage, *(monitored(80 + n * 60, 100 + n * 60) for n in range(FLAPS)))[0] == "no_member"
+
+
+def test_two_outages_of_a_pool_within_ten_minutes_are_one_with_all_their_members() -> None:
+    def outage(at: float) -> list[Item]:
+        empty = an_item(at, "no_member", at + 30, frozenset(), verdict_id=None, event_id=int(at) + 90)
+        return [monitored(at, at + 30), monitored(at, at + 31, members=B), empty]
+
+    assert causes(*outage(0), *outage(300)) == ["no_member"]
+    assert len(causes(*outage(0), *outage(700))) == 2
