@@ -94,6 +94,7 @@ def test_on_other_faults_nobody_is_blamed_wrongly() -> None:
     assert sum(said[k]["cause"] == truth[k]["cause"] for k in known) >= 0.9 * len(known)
 
 
+@pytest.mark.long
 def test_the_same_capture_twice_changes_nothing() -> None:
     call_command("replay", str(CAPTURES / "lab1-bigip"), "--wait", stdout=io.StringIO())
     before = verdicts("lab1-bigip"), Request.objects.count(), Batch.objects.count(), Incident.objects.count()
@@ -102,6 +103,7 @@ def test_the_same_capture_twice_changes_nothing() -> None:
     assert Request.objects.count() == 2159
 
 
+@pytest.mark.long
 def test_two_captures_of_one_run_stay_apart() -> None:
     for name in ("lab1", "lab1-bigip"):
         call_command("replay", str(CAPTURES / name), "--wait", stdout=io.StringIO())

@@ -202,7 +202,7 @@ def crowded(rng: random.Random, line: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("capture", ["lab1", "lab1-bigip"])
-@pytest.mark.parametrize("size", [100_000, 173])
+@pytest.mark.parametrize("size", [100_000, pytest.param(173, marks=pytest.mark.long)])
 def test_of_the_recorded_incident(
     monkeypatch: pytest.MonkeyPatch, device: models.Device, capture: str, size: int
 ) -> None:
@@ -211,7 +211,7 @@ def test_of_the_recorded_incident(
     assert len(left["request"]) > 2_000
 
 
-@pytest.mark.parametrize("size", [100_000, 701])
+@pytest.mark.parametrize("size", [100_000, pytest.param(701, marks=pytest.mark.long)])
 @pytest.mark.parametrize("response_only", [False, True])
 def test_of_a_good_day(
     monkeypatch: pytest.MonkeyPatch, device: models.Device, tmp_path: Path, response_only: bool, size: int

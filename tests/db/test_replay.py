@@ -33,6 +33,7 @@ def test_with_wait_nothing_stays_open() -> None:
     assert not Verdict.objects.filter(status=Verdict.Status.PROVISIONAL).exists()
 
 
+@pytest.mark.long
 def test_two_captures_of_one_run_do_not_mix() -> None:
     for name in ("lab1", "lab1-bigip"):
         replay.replay(CAPTURES / name, wait=True)

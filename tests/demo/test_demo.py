@@ -86,6 +86,7 @@ def test_a_lap_ends_as_it_was_recorded(told):
     assert states["upstream_failed"] == 2
 
 
+@pytest.mark.long
 def test_a_row_waiting_for_its_retry_shows_the_trap(told):
     seen = {}
     for seconds in range(60, 740, 8):
