@@ -1,7 +1,9 @@
 """How well incidents are the faults: the adjusted Rand index, wrong merges, splits, and what is saved of a storm (pure).
 
 The same cause of the same component within ten minutes is one incident (docs/incidents.md), so two faults that the logs
-show as that are one *trouble* here. Pairs of tries of two such faults are counted apart.
+show as that are one *trouble* here. Pairs of tries of two such faults are counted apart. A try that was given no incident is
+alone; what the grouping itself did is told by the tries whose cause is right (`right`), whom a wrong or missing verdict has
+not put elsewhere.
 """
 
 from __future__ import annotations
@@ -56,13 +58,21 @@ def _grouped(rows: Iterable[Row]) -> list[tuple[str, object, Row]]:
     return found
 
 
+def _shown(row: Row) -> tuple[str, str]:
+    """Cause and component that the logs show of this try: of several that are as right the one that was said."""
+    assert row.expected is not None
+    if row.cause_right and row.component_right:
+        return row.said.cause, short(row.said.component)
+    return row.expected.cause, short(row.expected.component)
+
+
 def _troubles(found: Sequence[tuple[str, object, Row]]) -> dict[str, str]:
     """By fault of one world: the first fault of its trouble. What a fault shows is what most of its tries can tell."""
     shown: dict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
     acted: dict[str, tuple[float, float]] = {}
     for fault, _, row in found:
         assert row.expected is not None
-        shown[fault][row.expected.cause, short(row.expected.component)] += 1
+        shown[fault][_shown(row)] += 1
         if row.expected.acted is not None:
             acted[fault] = row.expected.acted
     first = {fault: fault for fault in shown}
@@ -76,10 +86,15 @@ def _troubles(found: Sequence[tuple[str, object, Row]]) -> dict[str, str]:
     return first
 
 
-def rand_index(world: Sequence[Row]) -> tuple[float, int] | None:
-    """(adjusted Rand index, tries) of one world; None with fewer than two tries."""
+def right(world: Iterable[Row]) -> list[Row]:
+    """Tries with an incident whose cause is right: what is wrong of these is the grouping's own doing."""
+    return [row for row in world if row.cause_right and row.said.incident is not None]
+
+
+def rand_index(world: Sequence[Row], each_fault: bool = False) -> tuple[float, int] | None:
+    """(adjusted Rand index, tries) of one world; None with fewer than two tries. `each_fault`: each is a trouble of its own."""
     found = _grouped(world)
-    trouble = _troubles(found)
+    trouble = {fault: fault for fault, _, _ in found} if each_fault else _troubles(found)
     index = ari([trouble[fault] for fault, _, _ in found], [incident for _, incident, _ in found])
     return None if index is None else (float(index), len(found))
 

@@ -330,10 +330,7 @@ def lost(row: Row) -> int:
 def groups(rows: Sequence[Row]) -> list[Figure]:
     """V16 and V17."""
     worlds = by_world(rows)
-    indexes = [found for world in worlds if (found := grouping.rand_index(world)) is not None]
-    pairs = [grouping.pairs(world) for world in worlds]
-    said, true = sum(p.said for p in pairs), sum(p.true for p in pairs)
-    merged = sum(p.merged_wrongly for p in pairs)
+    own = [grouping.right(world) for world in worlds]
     every = grouping.storms(rows)
     big = [s for s in every if s.tries >= grouping.STORM]
     tries = sum(s.tries for s in big)
@@ -342,14 +339,36 @@ def groups(rows: Sequence[Row]) -> list[Figure]:
         f"; over all {len(every)} faults {1 - alone / whole:.3f}, at best {1 - len(every) / whole:.3f}" if whole else ""
     )
     return [
-        Figure("V16", "grouping, adjusted Rand index", grouping.mean_index(indexes), sum(n for _, n in indexes), None,
-               AT_LEAST, 0.97, resampled(indexes, grouping.mean_index, highest=False), note="mean over worlds by tries"),
-        counted("V16d", "pairs in one incident, of two faults that are one trouble", sum(p.again for p in pairs), said, AT_MOST,
-                note="the same cause of one component within ten minutes is one incident"),
-        counted("V16m", "pairs in one incident that are two troubles", merged, said, AT_MOST, 0.005),
-        counted("V16s", "pairs of one trouble in two incidents", sum(p.split for p in pairs), true, AT_MOST, 0.03),
+        *_grouping("V16", "", worlds),
+        *_grouping("V16r", ", of tries whose cause is right", own),
+        _index("V16x", "grouping, adjusted Rand index, each fault alone", worlds, each_fault=True),
         counted("V17", f"noise cut in storms of {grouping.STORM} tries", tries - sum(s.incidents for s in big), tries,
                 AT_LEAST, 0.99, f"{len(big)} storms{best}", len(big)),
         counted("V17k", "faults that have an incident of their cause", sum(s.kept for s in every), len(every), AT_LEAST, 1.0,
                 "", len(every)),
+    ]  # fmt: skip
+
+
+def _index(
+    id: str, name: str, worlds: Sequence[list[Row]], target: float | None = None, each_fault: bool = False
+) -> Figure:
+    found = [one for world in worlds if (one := grouping.rand_index(world, each_fault)) is not None]
+    bound = resampled(found, grouping.mean_index, highest=False)
+    tries = sum(n for _, n in found)
+    return Figure(
+        id, name, grouping.mean_index(found), tries, None, AT_LEAST, target, bound, note="mean over worlds by tries"
+    )
+
+
+def _grouping(id: str, of: str, worlds: Sequence[list[Row]]) -> list[Figure]:
+    """The index, pairs wrongly merged and wrongly split, and those of faults that are one trouble by design."""
+    pairs = [grouping.pairs(world) for world in worlds]
+    said, true = sum(p.said for p in pairs), sum(p.true for p in pairs)
+    merged, split = sum(p.merged_wrongly for p in pairs), sum(p.split for p in pairs)
+    return [
+        _index(id, f"grouping, adjusted Rand index{of}", worlds, 0.97),
+        counted(f"{id}d", f"pairs in one incident, of two faults that are one trouble{of}", sum(p.again for p in pairs), said,
+                AT_MOST, note="the same cause of one component within ten minutes is one incident"),
+        counted(f"{id}m", f"pairs in one incident that are two troubles{of}", merged, said, AT_MOST, 0.005),
+        counted(f"{id}s", f"pairs of one trouble in two incidents{of}", split, true, AT_MOST, 0.03),
     ]  # fmt: skip

@@ -70,3 +70,24 @@ def test_other_faults_in_one_incident_are_wrongly_merged(other: list[Row]) -> No
 def test_faults_of_which_the_logs_name_no_component_are_never_one_trouble() -> None:
     found = again("f1", 0, 1, component="") + again("f2", 100, 1, component="")
     assert figure(found, "V16m").k == 4
+
+
+def test_what_a_missing_or_wrong_verdict_puts_elsewhere_is_told_apart_from_the_grouping() -> None:
+    found = [a_row("route", "route", fault=f"f{i % 2}", incident=i % 2) for i in range(8)]
+    found += [
+        a_row("route", "unknown", fault="f0"),
+        a_row("route", "service", says="service_slow", fault="f0", incident=9),
+    ]
+    assert figure(found, "V16").value < 1.0 and figure(found, "V16s").k == 9
+    assert (figure(found, "V16r").value, figure(found, "V16r").n, figure(found, "V16rs").k) == (1.0, 8, 0)
+
+
+def test_two_faults_of_which_the_same_is_rightly_said_are_one_trouble_but_each_is_counted_alone_too() -> None:
+    told = {"accepted": ("no_member",), "component": "/Common/p", "named": "/Common/p"}
+    found = again("f1", 0, 1)
+    found += [
+        a_row("route", "route", fault="f2", incident=1, cause="reset_by_f5", says="no_member", acted=(300, 360), **told)
+        for _ in range(2)
+    ]
+    assert (figure(found, "V16").value, figure(found, "V16m").k, figure(found, "V16d").k) == (1.0, 0, 4)
+    assert figure(found, "V16x").value == pytest.approx(0.0, abs=1e-9)
