@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
+from celery import current_app
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
 from django.utils import timezone
@@ -33,6 +34,7 @@ STUCK = timedelta(minutes=4)  # a worker that was killed with it: it is done aga
 TOO_OLD = timedelta(minutes=15)
 KEEP = timedelta(days=30)
 LONGEST_WAIT_S = 120.0
+TASK, HINT_S = "ingest.tasks.do_check", 600
 
 log = logging.getLogger(__name__)
 
@@ -59,8 +61,8 @@ def ask(
     return row
 
 
-def do(check_id: int) -> bool:
-    """Do this check unless another worker has it, or did it; whether it was done here."""
+def do(check_id: int, wait: Callable[[float], None] = time.sleep) -> bool:
+    """Do this check unless another worker has it, or did it; whether it was done here. `wait` passes so many seconds."""
     now = timezone.now()
     free = Check.objects.filter(pk=check_id, finished_at=None, started_at=None)
     stuck = Check.objects.filter(pk=check_id, finished_at=None, started_at__lt=now - STUCK)
@@ -69,7 +71,7 @@ def do(check_id: int) -> bool:
     row = Check.objects.select_related("airflow", "device").get(pk=check_id)
     told: list[dict[str, object]] = []
     try:
-        for one in _found(row):
+        for one in _found(row, wait):
             told.append(one.told())
             Check.objects.filter(pk=check_id).update(outcome=told)  # the page shows each hop as it is seen
     except SoftTimeLimitExceeded:
@@ -104,29 +106,19 @@ def follow(airflow: str, through: str, wait_s: float, actor: str) -> Iterator[Fi
     return loop_back.run(feed, through, wait_s=min(max(wait_s, 1.0), LONGEST_WAIT_S))
 
 
-def _found(row: Check) -> Iterator[Finding]:
+def _found(row: Check, wait: Callable[[float], None]) -> Iterator[Finding]:
     if row.kind == Check.Kind.DOCTOR:
         yield from doctor.examine(timezone.now())
     elif row.kind == Check.Kind.LOOP_BACK and row.airflow is not None:
         try:
             through = str(row.details.get("through") or "")
-            yield from loop_back.run(_feed_of(row.airflow.name), through, sleep=_work_on)
+            yield from loop_back.run(_feed_of(row.airflow.name), through, sleep=wait)
         except CheckRefused as error:
             yield Finding(FAIL, row.airflow.name, str(error))
     elif row.airflow is not None:
         yield from doctor.of_airflow(row.airflow.pk)
     elif row.device is not None:
         yield from doctor.of_device(row.device.pk, timezone.now())
-
-
-def _work_on(seconds: float) -> None:
-    """Wait as a worker does: where this is the only one, nobody else would store the line that is waited for."""
-    from ingest import tasks
-
-    time.sleep(seconds)
-    logs = Feed.objects.filter(pk__in=tasks.due_feeds(), kind=Feed.Kind.F5_REQUEST)
-    for feed_id in logs.values_list("pk", flat=True):
-        tasks.ingest_feed(feed_id)
 
 
 def _feed_of(airflow: str) -> Feed:
@@ -150,7 +142,5 @@ def _check_through(through: str) -> None:
 
 
 def _hint(check_id: int) -> None:
-    from ingest.tasks import do_check
-
     with contextlib.suppress(OperationalError):  # without a broker the beat finds it, once there is one
-        do_check.apply_async((check_id,), retry=False)
+        current_app.send_task(TASK, (check_id,), retry=False, expires=HINT_S)

@@ -20,7 +20,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from airf5.accounts.models import UserAction
-from ingest import actions, leases, pipeline
+from ingest import actions, leases, pipeline, tasks
 from ingest.doctor import loop_back
 from ingest.doctor.findings import FAIL, OK, WARN, Finding
 from ingest.models import Check, Feed, Request, Try
@@ -258,7 +258,7 @@ def test_a_check_asked_for_on_a_page_is_done_once_by_a_worker(server: VirtualSer
     row = checks.ask("loop_back", "ann", airflow=feed.airflow)
     assert checks.waiting() == [row.pk]
     assert UserAction.objects.latest("pk").verb == "test_loop_back"
-    assert checks.do(row.pk) and not checks.do(row.pk) and checks.waiting() == []
+    assert tasks.do_check(row.pk) and not tasks.do_check(row.pk) and checks.waiting() == []
     row.refresh_from_db()
     assert row.finished_at and [one["level"] for one in row.outcome] == [OK, OK, OK]
 
@@ -290,7 +290,7 @@ def test_a_check_that_fails_inside_is_over_all_the_same(
 
     monkeypatch.setattr(loop_back, "run", fails)
     row = checks.ask("loop_back", "ann", airflow=feed.airflow)
-    assert checks.do(row.pk)
+    assert tasks.do_check(row.pk)
     row.refresh_from_db()
     assert row.finished_at and [one["level"] for one in row.outcome] == [OK, FAIL]
     assert sentence in row.outcome[1]["sentence"] and "s3cret" not in str(row.outcome)
@@ -300,9 +300,9 @@ def test_a_check_whose_worker_was_killed_is_done_again(server: VirtualServer, fe
     a_device(spool)
     row = checks.ask("loop_back", "ann", airflow=feed.airflow)
     Check.objects.filter(pk=row.pk).update(started_at=timezone.now())
-    assert checks.waiting() == [] and not checks.do(row.pk)
+    assert checks.waiting() == [] and not tasks.do_check(row.pk)
     Check.objects.filter(pk=row.pk).update(started_at=timezone.now() - checks.STUCK * 1.1)
-    assert checks.waiting() == [row.pk] and checks.do(row.pk)
+    assert checks.waiting() == [row.pk] and tasks.do_check(row.pk)
     Check.objects.filter(pk=row.pk).update(asked_at=timezone.now() - checks.KEEP * 1.1)
     checks.forget_old()
     assert not Check.objects.exists()
