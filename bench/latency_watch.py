@@ -28,6 +28,7 @@ sys.path[0] = str(ROOT)
 from ingest.histogram import BOUNDS, BUCKETS  # noqa: E402
 from ingest.watch import series as watch  # noqa: E402
 from ingest.watch.chance import onset as onset_of  # noqa: E402
+from ingest.watch.series import REOPEN  # noqa: E402
 from ingest.watch.usual import Hour, Usual, made_of  # noqa: E402
 
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)  # the week that is watched
@@ -35,6 +36,7 @@ WEEKS, DAY = 4, 1440
 EDGES = np.log(np.array(BOUNDS, dtype=np.float64))
 FACTORS, RATES, SIGMAS = (1.5, 2.0, 3.0), (30, 60, 300), (0.4, 0.6, 0.8)
 LONG = 10  # minutes a shift lasts
+REOPEN_MINUTES = int(REOPEN.total_seconds()) // 60  # what comes again so soon is the same finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,22 +164,30 @@ def false_alarms(endpoints: int, days: int, seed: int) -> tuple[int, int, dict[s
 
 
 def watched_through(series: watch.Series, minutes: list[watch.Minute]) -> Iterator[str]:
-    """The side of each alarm that begins; an alarm that lasts is one."""
-    open_side = ""
+    """The side of each finding that begins, as the watch opens, keeps and reopens them (`ingest/watch/minutes.py`)."""
+    open_now: dict[str, str] = {}  # by kind: the side
+    last: dict[str, int] = {}  # by kind: the minute up to which the last finding went on
     for minute in minutes:
         if not minute.requests:
             continue
         series.next(minute)
-        if open_side:
+        if open_now:
             series.mark(1)
-            if not series.lasts(open_side):
-                open_side = ""
-            continue
-        series.learn()
-        for alarm in series.alarms()[:1]:
-            open_side = alarm.side
+            for kind, side in list(open_now.items()):
+                if series.lasts(side):
+                    last[kind] = minute.number
+                else:
+                    del open_now[kind]
+                    series.is_over(kind, last[kind] + 1)
+        else:
+            series.learn()
+        for alarm in series.alarms():
+            if alarm.kind in open_now:
+                continue
             series.mark(alarm.last - alarm.first + 1)
-            yield alarm.side
+            if alarm.first - last.get(alarm.kind, 0) > REOPEN_MINUTES:
+                yield alarm.side
+            open_now[alarm.kind], last[alarm.kind] = alarm.side, alarm.last
 
 
 def shifted(one: Endpoint, factor: float, seed: tuple[int, ...]) -> tuple[float | None, float | None]:

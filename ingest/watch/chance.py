@@ -66,17 +66,23 @@ def beyond(counts: Sequence[tuple[int, int]], p: float, rho: float, most: float,
     return Beyond(tail(kept, n, p, pooled(spread, n, p)) if sigmas > 3 else 1.0, sigmas)
 
 
-def ratio_of(is_now: Sequence[float], shares: Sequence[float], bounds: Sequence[int], of: int) -> float:
-    """By what factor answers are slower, were their times log-normal around these bounds."""
+def shift_of(is_now: Sequence[float], shares: Sequence[float], bounds: Sequence[int], of: int) -> tuple[float, float]:
+    """(by how many standard deviations answers are slower, by what factor), were their times log-normal around these bounds."""
     low, high = BOUNDS[bounds[MIDDLE[0]] - 1], BOUNDS[bounds[MIDDLE[-1]] - 1]
     least = 0.5 / max(of, 1)
-
-    def probit(share: float) -> float:
-        return NORMAL.inv_cdf(min(1 - least, max(least, share)))
-
     wide = math.log(high / low) / 1.349 if high > low else 0.25
-    shift = sum(probit(a) - probit(b) for a, b in zip(is_now, (shares[n] for n in MIDDLE), strict=True)) / len(MIDDLE)
-    return math.exp(max(-5.0, min(5.0, wide * shift)))
+    found = (_probit(a, least) - _probit(b, least) for a, b in zip(is_now, (shares[n] for n in MIDDLE), strict=True))
+    shift = sum(found) / len(MIDDLE)
+    return shift, math.exp(max(-5.0, min(5.0, wide * shift)))
+
+
+def moved(share: float, shift: float) -> float:
+    """The share above a bound once all answers are so many standard deviations slower."""
+    return NORMAL.cdf(_probit(share, 1e-9) + shift)
+
+
+def _probit(share: float, least: float) -> float:
+    return NORMAL.inv_cdf(min(1 - least, max(least, share)))
 
 
 def pooled(spread: float, n: int, p: float) -> float:

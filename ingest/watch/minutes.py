@@ -11,7 +11,7 @@ from ingest.rules.compare import short
 
 from . import noting, reading, series, usual
 from .chance import onset
-from .reading import MinuteRow
+from .reading import MinuteRow, Stretch
 from .series import Alarm, Series, floor, minute_of
 
 __all__ = ["floor", "look"]
@@ -27,11 +27,12 @@ def look(endpoints: Mapping[int, Endpoint], lo: datetime, hi: datetime, now: dat
     """The whole minutes of these endpoints between these times."""
     found = reading.minutes(endpoints, lo, hi)
     open_now = {(f.endpoint_id, f.kind): f for f in noting.open_findings(endpoints, LATENCY, ERRORS)}
-    kept = {b.endpoint_id: b for b in RouteBaseline.objects.filter(endpoint__in=list(endpoints))}
+    asked = sorted(set(found) | {endpoint for endpoint, _ in open_now})
+    kept = {b.endpoint_id: b for b in RouteBaseline.objects.filter(endpoint__in=asked)}
     _make_usual([endpoints[pk] for pk in found], kept, lo, now)
-    stretches = reading.stretches(endpoints, lo - timedelta(hours=1), hi)
+    stretches = reading.stretches(asked, lo - timedelta(hours=1), hi)
     changed = []
-    for pk in sorted(set(found) | {endpoint for endpoint, _ in open_now}):
+    for pk in asked:
         baseline = kept.get(pk)
         known = usual.Usual.of(baseline.usual) if baseline else None
         if baseline is None or known is None:
@@ -49,13 +50,14 @@ def _make_usual(endpoints: Iterable[Endpoint], kept: dict[int, RouteBaseline], a
     old.sort(key=lambda e: (e.pk in kept, kept[e.pk].made_at if e.pk in kept else now, e.pk))
     for endpoint in old[:MOST_MADE]:
         hour = at.replace(minute=0, second=0, microsecond=0)
-        made = usual.made_of(reading.hours(endpoint.pk, hour - usual.WEEKS, hour))
-        plain = made.plain() if made else {}
         baseline = kept.get(endpoint.pk)
+        bounds = tuple(baseline.usual.get("bounds", ())) if baseline else ()
+        made = usual.made_of(reading.hours(endpoint.pk, hour - usual.WEEKS, hour), bounds)
+        plain = made.plain() if made else {}
         if baseline is None:
             kept[endpoint.pk] = RouteBaseline.objects.create(endpoint=endpoint, made_at=now, usual=plain)
             continue
-        if made and list(made.bounds) != list(baseline.usual.get("bounds", ())):
+        if made and made.bounds != bounds:
             baseline.recent = []  # counts above other bounds
         baseline.made_at, baseline.usual = now, plain
         baseline.save(update_fields=["made_at", "usual", "recent"])
@@ -66,11 +68,15 @@ class _Watched:
 
     def __init__(
         self, endpoint: Endpoint, one: Series, open_now: dict[tuple[int, str], RouteFinding],
-        stretches: Sequence[tuple[datetime, datetime]], now: datetime,
+        stretches: Sequence[Stretch], now: datetime,
     ) -> None:  # fmt: skip
         self._endpoint, self._series, self._now = endpoint, one, now
         self._open = {kind: f for kind in (LATENCY, ERRORS) if (f := open_now.get((endpoint.pk, kind)))}
         self._stretches = stretches
+        self._incidents = [one for one in stretches if not one.kind]
+        for one in stretches:
+            if one.kind and one.kind not in self._open:
+                self._series.is_over(one.kind, minute_of(one.end))
 
     def through(self, rows: Sequence[MinuteRow], hi: datetime) -> None:
         """These minutes, in order."""
@@ -82,17 +88,18 @@ class _Watched:
                 self._series.mark(1)
                 for finding in list(self._open.values()):
                     self._go_on(finding, row)
-            elif self._in_incident(row.start):
+            elif _within(row.start, self._stretches):
                 self._series.mark(1)
+                continue
             else:
                 self._series.learn()
-                for alarm in self._series.alarms():
+            if _within(row.start, self._incidents):
+                continue
+            for alarm in self._series.alarms():
+                if alarm.kind not in self._open:  # errors can come while it is slow, and the reverse
                     self._begin(alarm)
         for finding in [f for f in self._open.values() if f.until < hi - series.LASTS_LONG]:
             self._end(finding)  # nobody asked for so long
-
-    def _in_incident(self, at: datetime) -> bool:
-        return any(start <= at + STEP and end >= at for start, end in self._stretches)
 
     def _begin(self, alarm: Alarm) -> None:
         start = datetime.fromtimestamp(alarm.first * 60, self._now.tzinfo)
@@ -176,3 +183,8 @@ class _Watched:
             finding.reasons = [*finding.reasons, *noting.told([(False, why)])]
         finding.save(update_fields=["state", "reasons"])
         self._open.pop(finding.kind, None)
+        self._series.is_over(finding.kind, minute_of(finding.until))
+
+
+def _within(minute: datetime, stretches: Sequence[Stretch]) -> bool:
+    return any(one.start <= minute + STEP and one.end >= minute for one in stretches)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db.models import Q
 
@@ -11,8 +11,8 @@ from ingest import rawlines
 from ingest.models import RouteContract, RouteFinding
 
 from .learn import Key, Known, is_forgotten
+from .series import REOPEN
 
-REOPEN = timedelta(hours=1)  # what comes again so soon is the same finding
 LONGEST_RAW = 4_000
 COLUMNS = ("pools", "count", "first_at", "last_at", "ready_at")
 

@@ -94,22 +94,30 @@ def hours(endpoint: int, lo: datetime, hi: datetime) -> list[Hour]:
         Hour(start, merge(row.histogram for row in rows), sum(row.requests for row in rows),
              sum(row.server_errors + row.unanswered for row in rows))
         for start, rows in sorted(parts.items())
-        if not any(first < start + hour and last >= start for first, last in bad)
+        if not any(one.start < start + hour and one.end >= start for one in bad)
     ]  # fmt: skip
 
 
-def stretches(endpoints: Collection[int], lo: datetime, hi: datetime) -> dict[int, list[tuple[datetime, datetime]]]:
-    """By endpoint the times of its incidents, and of findings that are over: what was then is not usual."""
-    out: dict[int, list[tuple[datetime, datetime]]] = defaultdict(list)
+class Stretch(NamedTuple):
+    """A time in which something was not as usual."""
+
+    start: datetime
+    end: datetime
+    kind: str  # of the finding; "": an incident
+
+
+def stretches(endpoints: Collection[int], lo: datetime, hi: datetime) -> dict[int, list[Stretch]]:
+    """By endpoint the times of its incidents and of findings: what was then is not usual."""
+    out: dict[int, list[Stretch]] = defaultdict(list)
     found = Incident.objects.filter(endpoint__in=endpoints, start__lt=hi, withdrawn_at=None).filter(
         Q(end=None) | Q(end__gte=lo)
     )
     for endpoint, start, end in found.values_list("endpoint_id", "start", "end"):
-        out[endpoint].append((start, end or hi))
+        out[endpoint].append(Stretch(start, end or hi, ""))
     over = RouteFinding.objects.filter(endpoint__in=endpoints, at__lt=hi, until__gte=lo)
     over = over.exclude(kind=RouteFinding.Kind.MISROUTE)
-    for endpoint, start, end in over.values_list("endpoint_id", "at", "until"):
-        out[endpoint].append((start, end))
+    for endpoint, start, end, kind in over.values_list("endpoint_id", "at", "until", "kind"):
+        out[endpoint].append(Stretch(start, end, kind))
     return out
 
 

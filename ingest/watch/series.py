@@ -12,22 +12,19 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any
 
-from .chance import MIDDLE, NORMAL, Spread, beyond, ratio_of
+from .chance import MIDDLE, NORMAL, Spread, beyond, moved, shift_of
+from .limits import MOST_ERRORS, MOST_TAIL, Before, Limits, Minute, kept, reference, score_of
 from .usual import LOWEST, Usual
 
 ALPHA = 7e-7  # of one endpoint and minute: 1,000 endpoints have 1.44 million of them a day
 WINDOWS = (3, 5, 10)  # minutes
 LEAST = 30  # requests in a window, below which nothing is said
-RATIO = 1.2  # most answers are slower, or faster, by so much at least
+RATIO = 1.3  # most answers are slower, or faster, by so much at least: a backfill together with a drift makes 1.27
 TAIL_RATIO, TAIL_MORE = 2.5, 5
 ERROR_RATIO, LEAST_ERRORS, LEAST_SHARE = 3.0, 5, 0.02
-# A minute counts for no more than so many of its standard deviations (and so many requests): a deployment, a pause for
-# two minutes is no shift. Errors are told sooner.
-MOST_MIDDLE = 3.5
-MOST_TAIL, MOST_ERRORS = (3.5, 3), (6.0, 5)
 HOUR, GUARD = 60, 10  # what was before: the hour up to ten minutes ago
 CALM = 5  # minutes as usual, and it is over
 # What each test of a minute may take of it. A shift of all answers gets most, and gets it where the window is long: with
@@ -36,21 +33,6 @@ _MIDDLE = {3: 0.6e-7, 5: 0.7e-7, 10: 1.6e-7}
 _TAIL, _ERRORS = 0.8e-7 / (2 * len(WINDOWS)), 0.4e-7 / len(WINDOWS)
 Z_MIDDLE = {size: -NORMAL.inv_cdf(chance) for size, chance in _MIDDLE.items()}
 SPENT = 2 * sum(_MIDDLE.values()) + (2 * _TAIL + _ERRORS) * len(WINDOWS)  # not more than ALPHA
-
-
-class Minute(NamedTuple):
-    """Counts of one minute of an endpoint."""
-
-    number: int  # since 1970
-    timed: int  # answers that have a time
-    over: tuple[int, ...]  # of these, above each bound
-    requests: int
-    failed: int
-    odd: bool = False  # part of a finding or an incident: not what was before
-
-    @property
-    def start(self) -> datetime:
-        return datetime.fromtimestamp(self.number * 60, UTC)
 
 
 def counted(number: int, histogram: Sequence[int], requests: int, failed: int, bounds: Sequence[int]) -> Minute:
@@ -83,7 +65,8 @@ class Series:
     usual: Usual
     minutes: deque[Minute] = field(default_factory=lambda: deque(maxlen=HOUR + GUARD))
     spread: dict[str, Spread] = field(default_factory=dict)
-    _known: _Before | None = None  # of the newest minute
+    told: dict[str, int] = field(default_factory=dict)  # by kind: the first minute that no finding of it has told of
+    _known: Before | None = None  # of the newest minute
     _sums: list[int] | None = None  # of the hour before: timed, requests, failed, above each bound
 
     def next(self, minute: Minute) -> None:
@@ -115,6 +98,10 @@ class Series:
         self._known = self._sums = None
         self.minutes = deque((m._replace(odd=False) for m in self.minutes), maxlen=HOUR + GUARD)
 
+    def is_over(self, kind: str, minute: int) -> None:
+        """A finding of this kind is over, and told of all minutes before this one: they speak for no new one."""
+        self.told[kind] = max(minute, self.told.get(kind, 0))
+
     def learn(self) -> None:
         """Learn from the newest minute how much minutes differ."""
         minute = self.minutes[-1]
@@ -122,7 +109,7 @@ class Series:
             return
         before = self._before()
         if minute.timed and before.timed:
-            mean, variance = _score(before.shares)
+            mean, variance = score_of(before.shares)
             off = sum(minute.over[n] for n in MIDDLE) - minute.timed * mean
             self._spread("middle").met(off, minute.timed, variance)
             self._learn_windows(mean, variance)
@@ -149,18 +136,23 @@ class Series:
         return math.sqrt(timed * variance * (1 + max(0, timed - 1) * self._spread(f"middle {size}").rho))
 
     def alarms(self) -> list[Alarm]:
-        """What is not as usual now, by the newest minutes; of each kind what is farthest from it."""
+        """What is not as usual now, by the newest minutes; of each kind what is farthest from it.
+
+        Nothing of latency before an hour was seen: nobody knows then what was before, nor how much minutes differ.
+        """
         now, before = self.usual.at(self.minutes[-1].number), self._before()
         limits = self._limits(now[0], now[1], before)
         by_kind: dict[str, Alarm] = {}
         for size in self._odd_windows(limits):
             window = [self.minutes[-n] for n in range(1, size + 1)]
             for alarm in (*self._latency(window, limits), *self._errors(window, limits)):
+                if window[-1].number < self.told.get(alarm.kind, 0):
+                    continue
                 if alarm.kind not in by_kind or alarm.sigmas > by_kind[alarm.kind].sigmas:
                     by_kind[alarm.kind] = alarm
         return [by_kind[kind] for kind in sorted(by_kind)]
 
-    def _odd_windows(self, limits: _Limits) -> list[int]:
+    def _odd_windows(self, limits: Limits) -> list[int]:
         """The windows worth a closer look: hardly any, and this is asked every minute of every endpoint."""
         (slow, slow_wide), (fast, fast_wide) = limits.slow_score, limits.fast_score
         tails = range(len(MIDDLE), len(self.usual.bounds))
@@ -187,9 +179,9 @@ class Series:
                 break
         return found
 
-    def _limits(self, now: Sequence[float], failed: float, before: _Before) -> _Limits:
-        slow, fast = (_reference(side, now, before.shares) for side in ("slow", "fast"))
-        return _Limits(slow, fast, _score(slow), _score(fast), max(failed, before.failed, LOWEST))
+    def _limits(self, now: Sequence[float], failed: float, before: Before) -> Limits:
+        slow, fast = (reference(side, now, before.shares) for side in ("slow", "fast"))
+        return Limits(slow, fast, score_of(slow), score_of(fast), max(failed, before.failed, LOWEST))
 
     def lasts(self, side: str) -> bool:
         """Whether the last minutes are still off in this way; with hardly a request nobody can say, and it lasts."""
@@ -204,8 +196,8 @@ class Series:
         if side == "slowest":
             place = len(MIDDLE)
             return sum(m.over[place] for m in window) > 1.5 * of * max(now[0][place], before.shares[place])
-        shares = _reference(side, now[0], before.shares)
-        ratio = ratio_of([sum(m.over[n] for m in window) / of for n in MIDDLE], shares, self.usual.bounds, of)
+        shares = reference(side, now[0], before.shares)
+        _, ratio = shift_of([sum(m.over[n] for m in window) / of for n in MIDDLE], shares, self.usual.bounds, of)
         return ratio > 1.1 if side == "slow" else ratio < 1 / 1.1
 
     def marked(self, side: str) -> tuple[int, int]:
@@ -216,9 +208,9 @@ class Series:
         above = minute.over[len(MIDDLE) if side == "slowest" else 1]
         return (minute.timed - above if side == "fast" else above), minute.timed
 
-    def _latency(self, window: Sequence[Minute], limits: _Limits) -> list[Alarm]:
+    def _latency(self, window: Sequence[Minute], limits: Limits) -> list[Alarm]:
         of = sum(m.timed for m in window)
-        if of < LEAST:
+        if of < LEAST or len(self.minutes) < HOUR:
             return []
         score = sum(m.over[0] + m.over[1] + m.over[2] for m in window)
         rho = self._spread("middle").rho
@@ -231,21 +223,23 @@ class Series:
                 continue
             wide = self._wide(len(window), of, variance)
             least = Z_MIDDLE[len(window)] * wide
-            if off < least or _kept(window, sign, mean, variance, rho) < least:
+            if off < least or kept(window, sign, mean, variance, rho) < least:
                 continue
             over = [sum(m.over[n] for m in window) for n in MIDDLE]
-            ratio = ratio_of([count / of for count in over], shares, self.usual.bounds, of)
+            _, ratio = shift_of([count / of for count in over], shares, self.usual.bounds, of)
             if sign * math.log(ratio) >= math.log(RATIO):
                 some, usual = (over[1], shares[1]) if sign > 0 else (of - over[1], 1 - shares[1])
                 mark = mean / len(MIDDLE) if sign > 0 else 1 - mean / len(MIDDLE)
                 found.append(self._alarm(side, window, some, usual, ratio, off / wide, 1, mark))
         return found or self._slowest(window, of, limits)
 
-    def _slowest(self, window: Sequence[Minute], of: int, limits: _Limits) -> list[Alarm]:
-        """Most answers are as usual, and too many are very slow."""
+    def _slowest(self, window: Sequence[Minute], of: int, limits: Limits) -> list[Alarm]:
+        """Most answers are as usual, and too many are very slow: more than go with how slow most are."""
         found = []
+        over = [sum(m.over[n] for m in window) / of for n in MIDDLE]
+        shift = max(0.0, shift_of(over, limits.slow, self.usual.bounds, of)[0])
         for place in range(len(MIDDLE), len(self.usual.bounds)):
-            p = max(limits.slow[place], 1 / (of + 1))
+            p = max(moved(limits.slow[place], shift), 1 / (of + 1))
             k = sum(m.over[place] for m in window)
             if k < TAIL_RATIO * of * p or k - of * p < TAIL_MORE:
                 continue
@@ -255,7 +249,7 @@ class Series:
                 found.append(self._alarm("slowest", window, k, p, k / of / p, told.sigmas, place, p))
         return found
 
-    def _errors(self, window: Sequence[Minute], limits: _Limits) -> list[Alarm]:
+    def _errors(self, window: Sequence[Minute], limits: Limits) -> list[Alarm]:
         k, p = sum(m.failed for m in window), limits.failed
         if k < LEAST_ERRORS:
             return []
@@ -305,13 +299,13 @@ class Series:
                 best, first = total, minute.number
         return first
 
-    def _before(self) -> _Before:
+    def _before(self) -> Before:
         """What the hour before was like, drawn towards what is usual where little was asked."""
         if self._known is None:
             sums = self._hour()
             shares, failed = self.usual.at(self.minutes[-1].number)
             timed, requests, bad, *over = sums
-            self._known = _Before(
+            self._known = Before(
                 timed, tuple((some + 30 * share) / (timed + 30) for some, share in zip(over, shares, strict=True)),
                 (bad + 30 * failed) / (requests + 30),
             )  # fmt: skip
@@ -349,45 +343,6 @@ class Series:
         return series
 
 
-class _Before(NamedTuple):
-    timed: int
-    shares: tuple[float, ...]
-    failed: float
-
-
-def _reference(side: str, now: Sequence[float], before: Sequence[float]) -> list[float]:
-    """The share that an answer has to be beyond: of both the one that is nearer to it."""
-    return [max(pair) if side == "slow" else min(pair) for pair in zip(now, before, strict=True)]
-
-
-def _score(shares: Sequence[float]) -> tuple[float, float]:
-    """Mean and variance of how many of the middle bounds one answer is above (it is above the lower ones as well)."""
-    p = sorted((shares[n] for n in MIDDLE), reverse=True)
-    variance = sum(one * (1 - one) for one in p)
-    variance += 2 * sum(p[j] * (1 - p[i]) for i in range(len(p)) for j in range(i + 1, len(p)))
-    return sum(p), variance
-
-
-class _Limits(NamedTuple):
-    """The shares that answers have to be beyond."""
-
-    slow: list[float]
-    fast: list[float]
-    slow_score: tuple[float, float]
-    fast_score: tuple[float, float]
-    failed: float
-
-
-def _kept(window: Sequence[Minute], sign: int, mean: float, variance: float, rho: float) -> float:
-    """How far the window is off, no minute counting for more than MOST_MIDDLE of its standard deviations."""
-    total = 0.0
-    for m in window:
-        if m.timed:
-            off = sign * (m.over[0] + m.over[1] + m.over[2] - m.timed * mean)
-            total += min(off, MOST_MIDDLE * math.sqrt(m.timed * variance * (1 + (m.timed - 1) * rho)))
-    return total
-
-
 def minute_of(at: datetime) -> int:
     return int(at.timestamp() // 60)
 
@@ -397,3 +352,4 @@ def floor(at: datetime) -> datetime:
 
 
 LASTS_LONG = timedelta(hours=6)  # what lasts so long is what is usual now
+REOPEN = timedelta(hours=1)  # what comes again so soon is the same finding

@@ -19,6 +19,7 @@ QUANTILES = (0.25, 0.5, 0.75, 0.9, 0.99)  # of all hours together: where the bou
 DRAWN = 30  # with so many requests, a level counts half and the level above it half
 LEAST_REQUESTS, LEAST_HOURS = 300, 6  # below, nothing is called usual
 LOWEST = 0.002  # no share of failed requests is taken for lower
+MOVED = 3.0  # bounds stay as they are until the odds of being above one are off by more: counts above them are kept
 
 
 class Hour(NamedTuple):
@@ -66,13 +67,14 @@ def hour_of_week(moment: datetime) -> int:
     return moment.weekday() * 24 + moment.hour
 
 
-def made_of(hours: Iterable[Hour]) -> Usual | None:
-    """What is usual after these hours, without those of incidents; None where they are too few."""
+def made_of(hours: Iterable[Hour], bounds: tuple[int, ...] = ()) -> Usual | None:
+    """What is usual after these hours, without those of incidents; None where they are too few. `bounds`: those till now."""
     kept = sorted((h for h in hours if h.requests), key=lambda h: h.start)
     total = [sum(counts) for counts in zip(*(h.histogram for h in kept), strict=True)]
     if len(kept) < LEAST_HOURS or sum(total) < LEAST_REQUESTS:
         return None
-    bounds = _bounds(total)
+    if not _still_fit(bounds, total):
+        bounds = _bounds(total)
     above = [[_Part(h.start, sum(h.histogram[bound:]), sum(h.histogram)) for h in kept] for bound in bounds]
     shares = [_by_hour(parts) for parts in above]
     failed = _by_hour([_Part(h.start, h.failed, h.requests) for h in kept])
@@ -96,6 +98,15 @@ def _bounds(total: Sequence[int]) -> tuple[int, ...]:
     for q in QUANTILES:
         found.append(min(range(1, len(total)), key=lambda n: (abs(above[n] / whole - (1 - q)), n)))
     return tuple(found)
+
+
+def _still_fit(bounds: Sequence[int], total: Sequence[int]) -> bool:
+    """Whether about so many lie above these bounds as their quantiles say."""
+    if len(bounds) != len(QUANTILES):
+        return False
+    above = [sum(total[bound:]) for bound in bounds]
+    odds = [(some + 0.5) / (sum(total) - some + 0.5) / ((1 - q) / q) for some, q in zip(above, QUANTILES, strict=True)]
+    return all(1 / MOVED <= one <= MOVED for one in odds)
 
 
 def _by_hour(parts: Sequence[_Part]) -> list[float]:

@@ -12,7 +12,7 @@ import pytest
 from bench import latency_watch as bench
 from ingest import histogram
 from ingest.watch import series, usual
-from ingest.watch.chance import Spread, onset, pooled, tail
+from ingest.watch.chance import Spread, moved, onset, pooled, shift_of, tail
 from ingest.watch.series import Series, counted, minute_of
 
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
@@ -137,6 +137,43 @@ def test_it_lasts_until_it_is_as_usual_again(known: usual.Usual) -> None:
     assert one.lasts("slow")
     through(one, MONDAY + timedelta(hours=11, minutes=40), 6, 4)
     assert not one.lasts("slow")
+
+
+def test_what_a_finding_has_told_of_opens_no_new_one(known: usual.Usual) -> None:
+    one = Series(known)
+    through(one, MONDAY + timedelta(hours=10), 90, 2)
+    assert through(one, MONDAY + timedelta(hours=11, minutes=30), 10, 3, 3.0)
+    one.mark(10)
+    well = MONDAY + timedelta(hours=11, minutes=40)
+    through(one, well, series.CALM, 4)
+    assert not one.lasts("slow") and one.alarms(), "half of the last ten minutes were slow"
+    one.is_over("latency", minute_of(well))
+    assert through(one, well + timedelta(minutes=series.CALM), 6, 4) == []
+    assert through(one, well + timedelta(minutes=30), 10, 3, 3.0), "slow again"
+
+
+def test_nothing_is_slow_before_an_hour_was_seen_but_errors_are_errors(known: usual.Usual) -> None:
+    assert through(Series(known), MONDAY + timedelta(hours=10), series.HOUR - 1, 2, 3.0) == []
+    one = Series(known)
+    assert through(one, MONDAY + timedelta(hours=10), 10, 2) == []
+    found = through(one, MONDAY + timedelta(hours=10, minutes=10), 4, 2, 3.0, failed=20)
+    assert {alarm.kind for alarm in found} == {"errors"}
+
+
+def test_the_tail_of_what_is_a_little_slower_is_no_finding_of_its_own(known: usual.Usual) -> None:
+    shift, ratio = shift_of([0.85, 0.62, 0.36], [0.75, 0.5, 0.25], known.bounds, 500)
+    assert 0.2 < shift < 0.5 and 1.1 < ratio < 1.3
+    assert moved(0.01, shift) > 0.018 and moved(0.01, 0.0) == pytest.approx(0.01)
+    one = Series(known)
+    through(one, MONDAY + timedelta(hours=10), 90, 2)
+    assert through(one, MONDAY + timedelta(hours=11, minutes=30), 20, 3, 1.2) == []
+
+
+def test_bounds_stay_as_they_are_while_they_fit(known: usual.Usual) -> None:
+    near = tuple(bound + (n == 1) for n, bound in enumerate(known.bounds))
+    kept, far = usual.made_of(hours(), near), usual.made_of(hours(), tuple(bound + 8 for bound in known.bounds))
+    assert kept is not None and far is not None
+    assert (kept.bounds, far.bounds) == (near, known.bounds)
 
 
 def test_a_series_is_the_same_after_it_was_stored(known: usual.Usual) -> None:
