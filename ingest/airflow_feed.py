@@ -31,6 +31,7 @@ DATABASE_POLL_S = 15.0  # each look reads a whole table
 MOST_WANTED = 100
 MOST_FAILED = 8  # a log that could not be read so often, for 21 minutes, is not asked for any more
 LOG_AGAIN = timedelta(seconds=10)
+LOGS_LAST = timedelta(days=7)  # so long a log that was given up is worth one more call
 LOG_DELAY = timedelta(seconds=2)  # a worker writes the last lines of a log after the state
 # Told anew in every pull: a batch for each would say nothing.
 AS_NOW = frozenset({"version", "health", "pools", "jobs"})
@@ -112,6 +113,13 @@ def _log_failed(feed: Feed, asked: Iterable[dict[str, Any]], now: datetime) -> N
         Try.objects.bulk_update(rows, ["log_failed", "log_next_at", "log_state"])
 
 
+def _ask_once_more(feed: Feed, dag_ids: set[str], now: datetime) -> None:
+    """A log of this DAG was read: rights may have been granted, so each one that was given up is asked for once more."""
+    given_up = Try.objects.filter(airflow=feed.airflow_id, dag_id__in=dag_ids, log_state=Try.LogState.REFUSED)
+    given_up = given_up.filter(log_failed=MOST_FAILED, end_at__gt=now - LOGS_LAST)
+    given_up.update(log_state=Try.LogState.WANTED, log_next_at=None)
+
+
 def source_of(feed: Feed) -> Source:
     """How to reach the Airflow of this feed. The configuration only says where a secret stands."""
     config = feed.config
@@ -165,6 +173,8 @@ def _store_page(turn: _Turn, page: Page) -> None:
                 moves["last_row_at"] = max(filter(None, (feed.last_row_at, counts.newest_at)))
         if page.kind == "tries":
             _forget_history(feed, [turn.histories.popleft()] if turn.histories else ())
+        if page.kind == "task_logs":
+            _ask_once_more(feed, {str(item["dag_id"]) for item in page.items}, now)
         if page.kind == "task_instances" and feed.kind == Feed.Kind.AIRFLOW_DB:
             _ask_for_no_logs(feed)
         if feed.complete_from is None and page.complete_to is not None:

@@ -65,6 +65,28 @@ def test_a_log_that_fails_is_asked_for_later_and_at_last_not_any_more(feed: Feed
     assert broken.log_state == Try.LogState.REFUSED and fine.run_id in runs(feed, now)
 
 
+def test_a_log_that_was_given_up_is_asked_for_once_more_when_another_of_its_dag_can_be_read(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = {"log_state": "refused", "log_failed": airflow_feed.MOST_FAILED}
+    mine, again = world.a_try(at=NOW, **given_up), world.a_try(at=NOW, **{**given_up, "log_failed": 9})
+    other, old = world.a_try("other", at=NOW, **given_up), world.a_try(at=NOW - airflow_feed.LOGS_LAST * 2, **given_up)
+    read = failed(3)
+    keys = {name: getattr(read, name) for name in airflow_feed.KEY_FIELDS}
+    monkeypatch.setattr(
+        airflow_feed, "pages_of", lambda *_, **__: iter([Page("task_logs", [{**keys, "found": False, "content": []}])])
+    )
+    monkeypatch.setattr(airflow_feed.timezone, "now", lambda: NOW + timedelta(minutes=1))
+    pull(feed)
+    for row, state in ((mine, "wanted"), (again, "refused"), (other, "refused"), (old, "refused"), (read, "absent")):
+        row.refresh_from_db()
+        assert row.log_state == state
+    assert runs(feed, NOW + timedelta(minutes=1)) == [mine.run_id]
+    fail(feed, mine, NOW)
+    mine.refresh_from_db()
+    assert (mine.log_state, mine.log_failed) == ("refused", airflow_feed.MOST_FAILED + 1)  # and now for good
+
+
 def test_what_our_role_may_not_read_is_one_question_for_the_whole_dag(feed: Feed) -> None:
     mine = [failed(minutes, dag_id="secret") for minutes in range(40, 0, -1)]
     other = failed(5)
