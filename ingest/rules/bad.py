@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import median
 from urllib.parse import urlsplit
 
 from ingest.records import Link, Outcome, TaskLog
@@ -13,6 +14,7 @@ from .facts import Candidate, Facts, Request, Route
 
 # [workers] execution_api_timeout of Airflow's task SDK: after 5 s the client leaves and calls again.
 EXECUTION_TIMEOUT_S = 5.0
+KNOWN = 5  # earlier answers to a path, before what it usually takes counts as known
 OWN_LIMITS = ("AirflowTaskTimeout", "AirflowSensorTimeout", "TaskDeferralTimeout")
 # The end of a mapped XCom list is a 404 by design; a missing XCom or Variable is the task's business, not the route's.
 _NORMAL_404 = re.compile(r"^/execution/(xcoms|variables|connections|assets|task-reschedules)/")
@@ -36,6 +38,12 @@ class Case:
             return request.at, request.over_at
         later = [r.at for r in self.facts.requests if r.at > request.at and not r.execution]
         return request.at, max(request.at, min([end, *later])) if self.certain else request.at
+
+    @property
+    def f5_pool(self) -> str:
+        """The pool that was asked; where the log names none, the virtual server's."""
+        named = self.request.f5_pool
+        return self.route.f5_pool if not named or named.startswith("pool of ") else named
 
     @property
     def link_factor(self) -> float:
@@ -216,20 +224,21 @@ def _by_time_case(facts: Facts, candidate: Candidate, of: int) -> Case:
 def slowing(facts: Facts) -> Case | None:
     """The request that took most of a slow try's extra time, alone or with others of its endpoint that went badly.
 
-    Slow itself, or failed and repeated until it went well.
+    Slower than its path usually is, or failed and repeated until it went well.
     """
-    own, median = facts.attempt.own_s, facts.attempt.median_s
-    if own is None or median is None:
+    own, usual = facts.attempt.own_s, facts.attempt.median_s
+    if own is None or usual is None:
         return None
-    exact = [r for r in facts.requests if not r.suspect]
+    exact, extra = [r for r in facts.requests if not r.suspect], own - usual
     best = max(exact, key=lambda r: _lost(r, facts), default=None)
-    if best is not None and _lost(best, facts) >= 0.5 * (own - median):
+    if best is not None and _lost(best, facts) >= 0.5 * extra:
         return _case(facts, best)
-    bad = [r for r in exact if is_bad(r, facts) and not normal(r)]
-    lost = {e: _together([r for r in bad if r.endpoint_id == e], facts) for e in {r.endpoint_id for r in bad}}
-    worst = max(lost, key=lambda e: (lost[e], -e), default=None)
-    if worst is not None and lost[worst] >= 0.5 * (own - median):
-        return _case(facts, max((r for r in bad if r.endpoint_id == worst), key=lambda r: _lost(r, facts)))
+    # First what failed, then with it what took longer than usual: of one endpoint together
+    for these in ([r for r in exact if is_bad(r, facts) and not normal(r)], exact):
+        lost = {e: _together([r for r in these if r.endpoint_id == e], facts) for e in {r.endpoint_id for r in these}}
+        worst = max(lost, key=lambda e: (lost[e], -e), default=None)
+        if worst is not None and lost[worst] >= 0.5 * extra:
+            return _case(facts, max((r for r in these if r.endpoint_id == worst), key=lambda r: _lost(r, facts)))
     if any(r.link in (Link.UUID, Link.HEADER) and not r.execution for r in exact):
         return None
     return by_time(facts)
@@ -247,13 +256,20 @@ def _together(requests: list[Request], facts: Facts) -> float:
 
 
 def _lost(request: Request, facts: Facts) -> float:
-    """Seconds this request took from the try; for a failed one, until the call that cured it."""
+    """Seconds this request took from the try beyond what its path usually takes; for a failed one, until what cured it.
+
+    What nothing cured and nobody answered took until the try asked the next time, at most.
+    """
     if not is_bad(request, facts):
-        return request.seconds or 0.0
-    later = [
-        r for r in facts.requests
-        if r.at > request.at and r.method == request.method and r.uri == request.uri and not is_bad(r, facts)
-    ]  # fmt: skip
-    if later:
-        return (later[0].at - request.at).total_seconds()
-    return request.seconds or 0.0
+        return max(0.0, (request.seconds or 0.0) - _usual(request, facts))
+    later = [r for r in facts.requests if r.at > request.at]
+    cured_by = [r for r in later if r.method == request.method and r.uri == request.uri and not is_bad(r, facts)]
+    until = cured_by or (later if request.outcome is Outcome.UNANSWERED else [])
+    return (until[0].at - request.at).total_seconds() if until else request.seconds or 0.0
+
+
+def _usual(request: Request, facts: Facts) -> float:
+    """The median of earlier answers to the same path, 0 where too few are known."""
+    route = facts.routes.get(request.endpoint_id)
+    known = [r.seconds for r in route.before if r.path == request.path and r.seconds is not None] if route else []
+    return median(known) if len(known) >= KNOWN else 0.0

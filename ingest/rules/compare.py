@@ -17,9 +17,14 @@ from .facts import Request, Route
 
 NEAR = timedelta(seconds=60)
 WIDE = timedelta(seconds=300)
+CUT = timedelta(seconds=1)  # times of the device's own log are cut to the second
 AFTER = timedelta(seconds=30)  # good answers so soon after the last bad one still speak for the other members
 CHANCE = 0.05  # a member is told from its pool only if luck alone would so seldom choose it
 CHANCE_OFTEN, OFTEN = 0.15, 1 / 3  # the same for one that fails so often: no single bad answer among many good ones
+
+RUN = 5  # answers of several paths that are slow one after the other
+ENOUGH = 5  # requests that went well, where a part of all fails, are no chance
+SILENT = 0.01  # and so seldom is a member silent by chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,9 @@ def _count(rows: Sequence[Request], bad: Callable[[Request], bool], known: int) 
 
 
 def _rows(route: Route, request: Request, width: timedelta) -> list[Request]:
-    return [r for r in route.near if r.member and abs(r.at - request.at) <= width and not r.suspect]
+    """Requests around this one that a member of the same pool was asked: another pool's members are no comparison."""
+    found = [r for r in route.near if r.member and abs(r.at - request.at) <= width and not r.suspect]
+    return [r for r in found if r.f5_pool == request.f5_pool or not (r.f5_pool and request.f5_pool)]
 
 
 def failed(request: Request) -> bool:
@@ -182,7 +189,10 @@ def since(route: Route, request: Request, at: datetime, until: datetime) -> Sinc
     """
     unanswered = request.outcome is Outcome.UNANSWERED
     near = [(r.at, r.outcome is request.outcome) for r in route.near]
-    before, after = [bad for when, bad in near if when < at], [bad for when, bad in near if at <= when <= until]
+    before = [bad for when, bad in near if when < at]
+    later = [(when, bad) for when, bad in near if at <= when <= until]
+    # The time of a change is cut to the second: what went well in that second may have come before it
+    after = [bad for when, bad in later if bad or when >= at + CUT]
     if len(before) >= 3:
         return Since((sum(before), len(before)), (sum(after), len(after)), _from_the_first(after))
     minute = at.replace(second=0, microsecond=0)
@@ -193,6 +203,13 @@ def since(route: Route, request: Request, at: datetime, until: datetime) -> Sinc
     counts = [(sum(m.unanswered if unanswered else m.errors for m in some), sum(m.requests for m in some))
               for some in (earlier, later, later[:1])]  # fmt: skip
     return Since(counts[0], counts[1], counts[2][0] >= OFTEN * counts[2][1])
+
+
+def healed(route: Route, request: Request, at: datetime) -> bool:
+    """All went well again for a minute between this moment and the request: what failed then is not what fails now."""
+    unanswered, minute = request.outcome is Outcome.UNANSWERED, timedelta(minutes=1)
+    between = [m for m in route.minutes if at <= m.start and m.start + minute <= request.at]
+    return any(m.requests >= ENOUGH and not (m.unanswered if unanswered else m.errors) for m in between)
 
 
 def _from_the_first(after: Sequence[bool]) -> bool:
@@ -220,26 +237,31 @@ def slower_than_usual(route: Route, request: Request) -> bool:
 
 def one_slow_member(route: Route, request: Request) -> tuple[str, str] | None:
     """(member, counts in words) if, in the answers around this request, one member was slow every time and no other ever."""
-    return next((found for rows in _answers_around(route, request) if (found := _slow_in(_times(rows)))), None)
+    return next((found for rows in _answers_around(route, request) if (found := _slow_in(rows, request.at))), None)
 
 
-def all_slow(route: Route, request: Request, limit: float) -> tuple[tuple[str, ...], str] | None:
-    """(members, counts in words) if no answer around this request, of several members, would have come in the client's time.
+def all_slow(route: Route, request: Request, limit: float | None) -> tuple[tuple[str, ...], str] | None:
+    """(members, counts in words) if the answers around this request, of all members that gave some, were too slow for it.
 
-    Slow answers of one other path say nothing: that path may always take so long.
+    Too slow is what would not have come in the client's time; or, in a longer run, three times as slow as this path
+    usually is. Slow answers of one other path say nothing: that path may always take so long.
     """
-    for rows in (*_answers_around(route, request), _slow_run(route, request, max(2.0, 0.8 * limit))):
+    usual, views = usual_seconds(route), []
+    if limit is not None:
+        late = max(2.0, 0.8 * limit)
+        views += [(rows, late, 3) for rows in (*_answers_around(route, request), _slow_run(route, request, late))]
+    if usual is not None:
+        views.append((_slow_run(route, request, max(2.0, 3 * usual)), max(2.0, 3 * usual), RUN))
+    for rows, slow, least in views:
         times, paths = _times(rows), {r.path for r in rows}
         every = [t for values in times.values() for t in values]
-        if len(every) < 3 or len(times) < 2 or (len(paths) == 1 and request.path not in paths):
+        if len(every) < least or len(times) < 2 or (len(paths) == 1 and request.path not in paths):
             continue
-        if min(every) > max(2.0, 0.8 * limit):
+        if min(every) > slow:
             members = tuple(sorted(times))
-            names = ", ".join(map(short, members))
-            return (
-                members,
-                f"All {len(every)} answers around it, from {names}, took {min(every):.1f} to {max(every):.1f} s",
-            )
+            names, range_ = ", ".join(map(short, members)), f"{min(every):.1f} to {max(every):.1f} s"
+            past = f"; this path usually takes {usual:.1f} s" if usual is not None else ""
+            return members, f"All {len(every)} answers around it, from {names}, took {range_}{past}"
     return None
 
 
@@ -280,12 +302,44 @@ def _times(rows: Iterable[Request]) -> dict[str, list[float]]:
     return times
 
 
-def _slow_in(times: dict[str, list[float]]) -> tuple[str, str] | None:
-    for member, mine in sorted(times.items()):
-        others = [t for other, values in times.items() if other != member for t in values]
-        if len(mine) >= 2 and len(others) >= 2 and min(mine) > 2.0 and min(mine) > 5 * max(others):
+def _slow_in(rows: Sequence[Request], asked: datetime) -> tuple[str, str] | None:
+    """Fair is only what others answered from its first slow answer to its last one, or to the request that got none."""
+    for member in sorted({r.member for r in rows}):
+        mine = [r for r in rows if r.member == member]
+        others = [r for r in rows if r.member != member and mine[0].at <= r.at <= max(asked, mine[-1].at)]
+        took, theirs = [r.seconds or 0.0 for r in mine], [r.seconds or 0.0 for r in others]
+        if len(mine) < 2 or len(others) < 2 or min(took) <= 2.0 or min(took) <= 5 * max(theirs):
+            continue
+        if comb(len(mine) + len(others), len(mine)) >= 1 / CHANCE_OFTEN:
             return member, (
-                f"{short(member)} took {min(mine):.1f} to {max(mine):.1f} s in {len(mine)} of {len(mine)} answers; "
-                f"the other members at most {max(others) * 1000:,.0f} ms in {len(others)} answers"
+                f"{short(member)} took {min(took):.1f} to {max(took):.1f} s in {len(mine)} of {len(mine)} answers; "
+                f"the other members at most {max(theirs) * 1000:,.0f} ms in {len(others)} answers meanwhile"
             )
     return None
+
+
+def silent_member(route: Route, request: Request) -> tuple[str, str] | None:
+    """(member, counts in words) if one member alone answered nothing while requests stayed without an answer.
+
+    It answered its part before, and that so many answers meanwhile came from the others is no chance.
+    """
+    rows = [r for r in _rows_of_pool(route, request) if abs(r.at - request.at) <= NEAR]
+    lost = [r.at for r in rows if r.outcome is Outcome.UNANSWERED and not r.member]
+    if not lost:
+        return None
+    first, last = min(lost), max(lost)
+    meanwhile = [r for r in rows if r.member and first <= r.at <= last]
+    earlier = Counter(r.member for r in (*route.near, *route.before) if r.member and r.at < first)
+    quiet = [m for m in earlier if m not in {r.member for r in meanwhile}]
+    if len(quiet) != 1 or len(earlier) < 2 or any(failed(r) for r in meanwhile):
+        return None
+    if (1 - earlier[quiet[0]] / earlier.total()) ** len(meanwhile) > SILENT:
+        return None
+    return quiet[0], (
+        f"{short(quiet[0])} answered nothing while {len(lost)} requests stayed without an answer; "
+        f"the other members answered {len(meanwhile)} meanwhile."
+    )
+
+
+def _rows_of_pool(route: Route, request: Request) -> list[Request]:
+    return [r for r in route.near if r.f5_pool in (request.f5_pool, "") and not r.suspect]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 
 from .bad import Case
-from .compare import failed, short, since
+from .compare import failed, healed, short, silent_member, since
 from .facts import Finding, Health, Route
 from .route import CHANGE_BEFORE, MOST_CHOOSERS, during, finding
 from .words import change_proof, clock, health_proof
@@ -19,6 +20,12 @@ RULE_SAID = timedelta(seconds=2)  # what an iRule does to a request, it says at 
 SAID = timedelta(seconds=5)  # what F5 says of a connection, it says within so much of its end
 OVERLOADED = timedelta(seconds=60)  # so long after its word a device is still short of what it lacked
 SHORT = ("memory_pressure", "clock_advanced")
+CUT = timedelta(seconds=1)  # ltm times are cut to the second
+TAKES, NOTICED = (
+    timedelta(seconds=60),
+    timedelta(seconds=15),
+)  # of a failover: all of it, and until the other unit sees it
+ARRIVED = timedelta(seconds=3)  # so long after it some traffic still goes to the unit that gave up
 
 
 def said_by_f5(case: Case) -> Finding | None:
@@ -40,9 +47,34 @@ def said_by_f5(case: Case) -> Finding | None:
         if cause in ("reset_by_f5", "tls_failure", "waf_block") and not _names_client(event, case):
             continue
         cause = _reset_cause(event) if cause == "reset_by_f5" else cause
+        if cause == "reset_by_server":
+            continue  # the monitors may say why: `reset_by_peer` comes after them
         return finding(
             case, cause, f"Route: the BIG-IP logged at {clock(event.at)}: {event.reason or event.state.replace('_', ' ')}.",
             0.95, "virtual_server", request.endpoint, proofs=(health_proof(event),),
+        )  # fmt: skip
+    return None
+
+
+def reset_by_peer(case: Case) -> Finding | None:
+    """F5 logged that the other side of this connection, its member, had reset it."""
+    request = case.request
+    for event in case.route.health:
+        if event.state != "reset_sent" or _reset_cause(event) != "reset_by_server" or not failed(request):
+            continue
+        if (
+            not during(case, event.at, SAID, SAID)
+            or not event_is_here(event, case.route)
+            or not _names_client(event, case)
+        ):
+            continue
+        silent = silent_member(case.route, request)
+        kind, component = ("member", silent[0]) if silent else ("pool", case.f5_pool or request.endpoint)
+        return finding(
+            case, "reset_by_server",
+            f"Route: {short(component)} reset the connection; the BIG-IP logged at {clock(event.at)}: {event.reason}.",
+            0.95, kind, component, members=(component,) if silent else (), proofs=(health_proof(event),),
+            reasons=((True, silent[1]),) if silent else (),
         )  # fmt: skip
     return None
 
@@ -135,17 +167,35 @@ def _reset_cause(event: Health) -> str:
 
 
 def failover(case: Case) -> Finding | None:
-    """The device group changed its active unit while the request was under way, or seconds before or after."""
+    """The device group changed its active unit while the request was under way: no member's answer, and nothing before it."""
     request = case.request
-    for event in case.route.health:
-        near = during(case, event.at, timedelta(seconds=15), timedelta(seconds=10))
-        if event.kind == "device" and event.state in ("active", "standby", "failover") and near and failed(request):
+    if not failed(request) or request.member:
+        return None  # what a member answered, a failover did not make
+    start, end = case.span
+    for began, over, event in changes_of_unit(case.route.health):
+        if start - ARRIVED <= over and began <= end + CUT:
             return finding(
-                    case, "failover", 
-                    f"Route: {case.route.device} changed to {event.state} at {clock(event.at)}; the request fell into it.",
-                    0.9, "device", case.route.device, proofs=(health_proof(event),),
-                )  # fmt: skip
+                case, "failover",
+                f"Route: {case.route.device} changed to {event.state} at {clock(event.at)}; the request fell into it.",
+                0.9, "device", case.route.device, proofs=(health_proof(event),),
+            )  # fmt: skip
     return None
+
+
+def changes_of_unit(health: Sequence[Health]) -> Iterator[tuple[datetime, datetime, Health]]:
+    """(when nobody served any more, when the other unit did, what was said first of it) of each failover.
+
+    A unit that gives up says so at once; of one that dies, the other says seconds later that it is active.
+    """
+    said = [e for e in health if e.kind == "device" and e.state in ("active", "standby", "failover")]
+    for n, event in enumerate(said):
+        if event.state == "active":
+            gave_up = any(e.state != "active" and event.at - e.at <= TAKES for e in said[:n])
+            if not gave_up:
+                yield event.at - NOTICED, event.at, event
+            continue
+        active = [e.at for e in said[n + 1 :] if e.state == "active" and e.at - event.at <= TAKES]
+        yield event.at, min(active, default=event.at + NOTICED), event
 
 
 def rule_error(case: Case) -> Finding | None:
@@ -181,7 +231,7 @@ def config_change(case: Case) -> Finding | None:
         seen = since(route, request, change.at, request.at + AT_ONCE)
         if seen is not None and seen.after[1] < FEW and request.at - change.at > FRESH:
             continue
-        if seen is not None and seen.broke:
+        if seen is not None and seen.broke and not healed(route, request, change.at):
             return finding(
                 case, "config_change",
                 f"Route: {change.actor} changed {change.target} at {clock(change.at)}; "

@@ -33,8 +33,8 @@ def no_member(case: Case) -> Finding | None:
     why = _why_out(list(out.values()))
     return finding(
         case, "no_member",
-        f"Route: {short(request.f5_pool)} had no member{why}. The BIG-IP did what it was told.",
-        0.98 if said else 0.93, "pool", request.f5_pool, members=tuple(sorted(out)), proofs=tuple(proofs),
+        f"Route: {short(case.f5_pool)} had no member{why}. The BIG-IP did what it was told.",
+        0.98 if said else 0.93, "pool", case.f5_pool, members=tuple(sorted(out)), proofs=tuple(proofs),
         reasons=((True, f"{len(out)} of {len(route.members)} members were out at {clock(request.at)}."),),
     )  # fmt: skip
 
@@ -46,8 +46,8 @@ def answered_for_none(case: Case) -> Finding | None:
         return None
     same = [r for r in route.near if not r.member and r.status == 503]
     return finding(
-        case, "no_member", f"Route: {short(request.f5_pool)} had no member that could take the request.",
-        0.9, "pool", request.f5_pool,
+        case, "no_member", f"Route: {short(case.f5_pool)} had no member that could take the request.",
+        0.9, "pool", case.f5_pool,
         reasons=((True, f"{len(same)} answers around it are 503 and name no member."),),
     )  # fmt: skip
 
@@ -75,7 +75,7 @@ def member_down(case: Case) -> Finding | None:
         if event.kind == "member" and event.state in ("down", "node_down") and mine and in_time:
             return finding(
                 case, "member_down",
-                f"Route: {short(event.member)} of {short(request.f5_pool)} was down; its monitor noticed at {clock(event.at)}, "
+                f"Route: {short(event.member)} of {short(case.f5_pool)} was down; its monitor noticed at {clock(event.at)}, "
                 f"{max(0, (event.at - request.at).total_seconds()):.0f} s after the request.",
                 0.95 if request.member else 0.8, "member", event.member, members=(event.member,), proofs=(health_proof(event),),
                 reasons=((True, f"Its monitor: {event.reason or 'down'}."),),
@@ -92,7 +92,7 @@ def reset_by_server(case: Case) -> Finding | None:
     members = seen.failing or (request.member,)
     return finding(
         case, "reset_by_server",
-        f"Route: {_list(members)} of {short(request.f5_pool)} took the request and broke the connection off.",
+        f"Route: {_list(members)} of {short(case.f5_pool)} took the request and broke the connection off.",
         0.95, "member", request.member, members=members, reasons=((True, f"Broken off: {seen.words()}."),),
     )  # fmt: skip
 
@@ -106,7 +106,7 @@ def slow_member(case: Case) -> Finding | None:
         if not seen.some or request.member not in seen.failing:
             return None
         member, words = request.member, f"As slow as that: {seen.words()}."
-    elif request.outcome is Outcome.UNANSWERED and case.facts.log and case.facts.log.timed_out:
+    elif request.outcome is Outcome.UNANSWERED and _waited_in_vain(case):
         found = one_slow_member(case.route, request)
         if found is None:
             return None
@@ -116,13 +116,18 @@ def slow_member(case: Case) -> Finding | None:
     took = f"{request.seconds:.1f} s" if request.seconds else "longer than the client waited"
     return finding(
         case, "slow_member",
-        f"Route: {short(member)} of {short(request.f5_pool)} was slow ({took}). {gave_up_words(case)}"
+        f"Route: {short(member)} of {short(case.f5_pool)} was slow ({took}). {gave_up_words(case)}"
         "The other members answered at once.",
         0.95 if request.member else 0.85, "member", member, members=(member,), reasons=((True, words),),
         proofs=tuple(
             request_proof(r, f"{short(r.member)} answered in {r.seconds or 0:.1f} s") for r in _others(case, member)[:3]
         ),
     )  # fmt: skip
+
+
+def _waited_in_vain(case: Case) -> bool:
+    log = case.facts.log
+    return case.facts.attempt.slow or (log is not None and log.timed_out)
 
 
 def _too_slow(case: Case) -> bool:
@@ -150,7 +155,7 @@ def wrong_member(case: Case) -> Finding | None:
     change = added[-1]
     return finding(
         case, "wrong_member",
-        f"Route: {short(request.member)} was added to {short(request.f5_pool)} by {change.actor} "
+        f"Route: {short(request.member)} was added to {short(case.f5_pool)} by {change.actor} "
         f"at {clock(change.at)} and answers {request.status}.",
         0.95, "member", request.member, members=(request.member,), proofs=(change_proof(change),),
         reasons=((True, f"Bad answers: {seen.words()}."),),
@@ -175,7 +180,7 @@ def monitor_flap(case: Case) -> Finding | None:
         return None  # nor can it be where nobody else answers either
     return finding(
         case, "monitor_flap",
-        f"Route: {short(member)} of {short(request.f5_pool)} went out and in {len(turns[member])} times in 10 minutes.",
+        f"Route: {short(member)} of {short(case.f5_pool)} went out and in {len(turns[member])} times in 10 minutes.",
         0.85, "member", member, members=(member,), proofs=tuple(health_proof(e) for e in turns[member][:6]),
     )  # fmt: skip
 
@@ -185,19 +190,26 @@ def member_grey(case: Case) -> Finding | None:
     request = case.request
     if not request.member or request.outcome not in (Outcome.SERVER_ERROR, Outcome.CLIENT_ERROR):
         return None
-    if request.outcome is Outcome.CLIENT_ERROR and request.status not in (400, 404, 410):
+    if request.outcome is Outcome.CLIENT_ERROR and (request.status not in (400, 404, 410) or not _is_there(case)):
         return None
     seen = spread(case.route, request, is_failed(request))
     if not seen.some or request.member not in seen.failing:
         return None
     return finding(
         case, "member_grey",
-        f"Route: {short(request.member)} of {short(request.f5_pool)} answered {request.status} "
+        f"Route: {short(request.member)} of {short(case.f5_pool)} answered {request.status} "
         "while its monitor passed and the other members were well.",
         0.96 * seen.sure, "member", request.member, members=seen.failing,
         reasons=((True, f"Bad answers: {seen.words()}."), (True, "No monitor of this pool marked it down.")),
         proofs=tuple(request_proof(r, f"{short(r.member)} answered {r.status}") for r in _others(case, request.member)[:3]),
     )  # fmt: skip
+
+
+def _is_there(case: Case) -> bool:
+    """Others answered the very same path well: what one member does not find is there."""
+    request = case.request
+    known = [r for r in (*case.route.before, *case.route.near) if r.path == request.path and r.member != request.member]
+    return any(r.status is not None and r.status < 400 for r in known)
 
 
 def _others(case: Case, member: str) -> list[Request]:

@@ -9,13 +9,14 @@ from ingest.records import Outcome
 
 from . import contracts
 from .bad import Case, is_bad, left_too_early, normal
-from .compare import short
+from .compare import is_failed, short, spread
 from .facts import Chooser, Finding, Health
 from .words import answer, change_proof, clock, health_proof, how_joined, log_proof, request_proof
 
 CHANGE_BEFORE = timedelta(minutes=15)
 SHORTEST_CUT_S = 10.0  # nobody sets an idle time-out below
 MOST_CALLS = 8  # other bad calls of the try that a finding cites
+NAMELESS = "pool of "  # what a pool is called whose name the log does not give: `pool of <virtual server>`
 MOST_CHOOSERS = 3  # policies and iRules that a finding names
 
 
@@ -34,7 +35,7 @@ def finding(
 def api_unreachable(case: Case) -> Finding | None:
     """Any failure of the Task Execution API that is not an answer about the try's own state."""
     request = case.request
-    if not request.execution or request.outcome is Outcome.CLIENT_ERROR:
+    if not request.execution or (request.outcome is Outcome.CLIENT_ERROR and not _one_member_refuses(case)):
         return None
     near = [r for r in case.route.near if abs(r.at - request.at) <= timedelta(seconds=60)]
     bad = [r for r in near if is_bad(r, case.facts)]
@@ -48,6 +49,15 @@ def api_unreachable(case: Case) -> Finding | None:
         proofs=(*(request_proof(r) for r in mine[-MOST_CALLS:]), *(health_proof(e) for e in events[:4])),
         reasons=((True, f"{len(bad)} of {len(near)} calls to the API failed within a minute of it."), *_ghost(case)),
     )  # fmt: skip
+
+
+def _one_member_refuses(case: Case) -> bool:
+    """Whether it is the member that does not know what the others do: a state that changed, all of them would tell."""
+    request = case.request
+    if request.status not in (400, 404, 410):
+        return False
+    seen = spread(case.route, request, is_failed(request))
+    return seen.some and request.member in seen.failing
 
 
 def _ghost(case: Case) -> list[tuple[bool, str]]:
@@ -77,8 +87,8 @@ def idle_timeout(case: Case) -> Finding | None:
         return None
     mine = (case.facts.attempt.over_at - request.at).total_seconds()
     log = case.facts.log
-    if log is not None and log.timed_out and log.timeout_s and mine >= 0.98 * log.timeout_s:
-        return None  # the client's own limit cut it
+    if log is None or not log.connection_error or log.timed_out:
+        return None  # clients that give up by a limit of their own leave the same time as well
     same = [c for c in cuts if abs(c - mine) <= 2.0]
     longest = max((r.seconds or 0 for r in case.route.near if r.outcome is Outcome.OK), default=0)
     if mine < SHORTEST_CUT_S or len(same) < 3 or longest > mine:
@@ -106,15 +116,62 @@ def misroute(case: Case) -> Finding | None:
         confidence = 0.96 if broken.source == contracts.DECLARED else 0.94
     else:
         seen = [r.f5_pool for r in route.before if r.f5_pool]
-        if len(seen) < 5 or request.f5_pool in seen:
+        if len(seen) >= 5 and request.f5_pool not in seen:
+            before, confidence = f"before, it always went to {short(seen[-1])}", 0.93
+            proof = f"0 of {len(seen)} earlier requests for this path went to {short(request.f5_pool)}."
+        elif moved := _moved(case):
+            before, confidence, proof = *moved[:1], 0.88, moved[1]
+        else:
             return None
-        before, confidence = f"before, it always went to {short(seen[-1])}", 0.93
-        proof = f"0 of {len(seen)} earlier requests for this path went to {short(request.f5_pool)}."
     return finding(
-        case, "misroute", f"Route: {path} went to {short(request.f5_pool)}; {before}.",
+        case, "misroute", f"Route: {path} went to {_where(case)}; {before}.",
         confidence, "virtual_server", request.endpoint, reasons=((True, proof), *_chosen(case)),
         proofs=tuple(change_proof(c) for c in route.changes if timedelta() <= request.at - c.at <= CHANGE_BEFORE)[:2],
     )  # fmt: skip
+
+
+def _named(pool: str) -> bool:
+    return bool(pool) and not pool.startswith(NAMELESS)
+
+
+def _where(case: Case) -> str:
+    request = case.request
+    return short(request.f5_pool if _named(request.f5_pool) else request.member)
+
+
+def _moved(case: Case) -> tuple[str, str] | None:
+    """(before, counts in words) of a request whose path has too little of a past, where others went the same way.
+
+    By the pool, where other paths of the virtual server went to another one until then. Where the log names no pool, by
+    the members: several that never answered here before, and answer badly what the usual ones answered well.
+    """
+    request, route = case.request, case.route
+    if request.status is None or request.status < 400:
+        return None
+    if _named(request.f5_pool):
+        pools: dict[str, set[str]] = {}
+        for r in route.near:
+            if r.f5_pool and r.f5_pool != request.f5_pool and r.at < request.at:
+                pools.setdefault(r.path, set()).add(r.f5_pool)
+        went = [r for r in route.near if r.f5_pool == request.f5_pool and r.path in pools]
+        if not went or any(r.status is not None and r.status < 400 for r in went):
+            return None
+        usual = sorted(set().union(*(pools[r.path] for r in went)))
+        return (
+            f"this virtual server's requests went to {' or '.join(map(short, usual))} until {clock(went[0].at)}",
+            f"{len(went)} requests of paths that went to {' or '.join(map(short, usual))} went to "
+            f"{short(request.f5_pool)} as well, and none was answered well.",
+        )
+    usual = {r.member for r in (*route.near, *route.before) if r.member and r.status is not None and r.status < 400}
+    strange = [r for r in route.near if r.member and r.member not in usual]
+    members, known = sorted({r.member for r in strange}), len([r for r in route.before if r.member in usual])
+    if request.member in usual or len(members) < 2 or len(usual) < 2 or known < 5:
+        return None
+    return (
+        f"before, {' or '.join(sorted(map(short, usual)))} answered it",
+        f"{len(strange)} answers around it came from {' and '.join(map(short, members))}, which answered nothing here well; "
+        f"{known} earlier answers to this path came from the usual members.",
+    )
 
 
 def _chosen(case: Case) -> list[tuple[bool, str]]:
@@ -149,4 +206,5 @@ def unanswered(case: Case) -> Finding | None:
 
 
 def pool_events(case: Case) -> list[Health]:
-    return [e for e in case.route.health if e.f5_pool == case.request.f5_pool and e.f5_pool]
+    """What was said of the pool and its members, by name."""
+    return [e for e in case.route.health if e.f5_pool and e.f5_pool == case.f5_pool]

@@ -40,14 +40,16 @@ def _mixed(share: float, well: tuple[str, ...], asked: dict[str, int]) -> bool:
 def service_slow(case: Case) -> Finding | None:
     """All members are slow alike, whether the client waited or gave up."""
     request, log = case.request, case.facts.log
-    if request.outcome is Outcome.UNANSWERED and log and log.timed_out and log.timeout_s:
-        found = all_slow(case.route, request, log.timeout_s)
+    limit = log.timeout_s if log and log.timed_out and log.timeout_s else None
+    if request.outcome is Outcome.UNANSWERED and (limit or case.facts.attempt.slow):
+        found = all_slow(case.route, request, limit)
         if found is None:
             return None
-        members, words, took, sure = *found, f"longer than the {log.timeout_s:g} s that the client waited. ", 0.82
+        waited = f"the {limit:g} s that the client waited" if limit else "the client waited"
+        members, words, took, sure = *found, f"longer than {waited}. ", 0.82
     elif request.member and request.seconds is not None and _too_slow(case):
-        limit = 0.5 * request.seconds
-        seen = spread(case.route, request, lambda r: (r.seconds or 0) >= limit)
+        half = 0.5 * request.seconds
+        seen = spread(case.route, request, lambda r: (r.seconds or 0) >= half)
         if not seen.all_alike or not (case.facts.attempt.slow or slower_than_usual(case.route, request)):
             return None
         members, words, sure = seen.failing, f"As slow as that: {seen.words()}", 0.9

@@ -10,14 +10,21 @@ import pytest
 
 from ingest.records import Link, TaskLog
 from ingest.rules import judge
-from ingest.rules.facts import Coverage, Facts, Health, Job
+from ingest.rules.facts import Coverage, Facts, Health, Job, Minute
 
 from .test_rules import API, GOOD_BEFORE, HTTP_503, M1, M2, M3, POOL, VS, a_log, a_request, at, facts, health, well
 
 WORKER, OTHER = "10.9.0.5", "10.9.0.6"
 
 
-def unreached(stage: str, near: tuple[Any, ...] = (), told: tuple[Health, ...] = (), **log: Any) -> Facts:
+def with_minutes(given: Facts, first: int, last: int) -> Facts:
+    """With twelve requests in each minute of its endpoint, from `first` minutes after the failure to `last` before it."""
+    assert given.called is not None
+    minutes = tuple(Minute(at(60 * n), 12, 0, 0) for n in range(first, -last))
+    return replace(given, called=replace(given.called, minutes=minutes))
+
+
+def unreached(stage: str, near: tuple[Any, ...] = (), told: tuple[Health, ...] = (), end: float = 2.0, **log: Any) -> Facts:
     """A try whose log says that its call to 10.0.0.1:8080 ended at this stage, and what is seen of that endpoint."""
     kind = {"resolve": "NameResolutionError", "tls": "SSLError", "proxy": "ProxyError"}.get(stage, "NewConnectionError")
     words = {
@@ -28,7 +35,7 @@ def unreached(stage: str, near: tuple[Any, ...] = (), told: tuple[Health, ...] =
         "port": 8080,
         **log,
     }
-    made = facts((), a_log(**words), near, health=told, coverage=Coverage(True, known_host=True))
+    made = facts((), a_log(**words), near, health=told, coverage=Coverage(True, known_host=True), end=end)
     attempt = replace(made.attempt, clients=frozenset({WORKER}))
     return replace(made, attempt=attempt, called=made.routes[1], routes={})
 
@@ -52,6 +59,10 @@ BACK_AGAIN = health(-10, "available", kind="virtual", pool="", member=VS)
         (unreached("connect", CUT), "vip_unreachable"),
         (unreached("resolve", CUT), "vip_unreachable"),
         (unreached("connect", (), (SWITCHED_OFF,)), "vip_unreachable"),
+        (unreached("connect", (), (SWITCHED_OFF, health(1, "available", kind="virtual", pool="", member=VS)), end=1.5),
+         "vip_unreachable"),  # its time is cut to the second: it may have come back after the call
+        (with_minutes(unreached("connect", stream(OTHER, 40, 60)), -9, 2), "vip_unreachable"),  # for long
+        (with_minutes(unreached("connect", stream(OTHER, 40, 60)), -9, 0), "undecided"),  # asked until just before
         (unreached("connect", (), (SWITCHED_OFF, BACK_AGAIN)), "undecided"),
         (unreached("connect", stream(OTHER, -110, 0)), "undecided"),  # it closed just then, or others stopped to ask
         (unreached("connect", stream(OTHER, 4, 60)), "undecided"),  # it opened again just then
@@ -176,3 +187,11 @@ def test_a_proxy_is_the_clients_own_whoever_else_comes_through() -> None:
     alone = judge(unreached("proxy", ()))
     assert (alone.cause, alone.acquitted) == ("worker_network", False) and "others" not in alone.sentence
     assert judge(unreached("resolve", ())).cause == "undecided"
+
+
+def test_what_failed_of_another_endpoint_is_not_the_call_that_the_log_names() -> None:
+    given = unreached("connect", CUT)
+    lost = a_request(0.5, None, endpoint_id=2, **API)
+    found = judge(replace(given, requests=(lost,)))
+    assert found.cause == "vip_unreachable"
+    assert judge(replace(given, requests=(a_request(0.5, None),))).cause != "vip_unreachable"
