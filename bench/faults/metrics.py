@@ -137,7 +137,7 @@ def _sure_of_route(row: Row) -> bool:
 def causes(rows: Sequence[Row]) -> list[Figure]:
     """V6 and V7."""
     clear = [r for r in rows if r.expected is not None and r.expected.identifiable]
-    named = [r for r in clear if r.expected is not None and r.expected.component]
+    named = [r for r in clear if r.names_somebody]
     faults: dict[str, list[Row]] = defaultdict(list)
     for r in clear:
         if r.expected is not None and r.expected.fault:
@@ -344,6 +344,10 @@ def groups(rows: Sequence[Row]) -> list[Figure]:
         _index("V16x", "grouping, adjusted Rand index, each fault alone", worlds, each_fault=True),
         counted("V17", f"noise cut in storms of {grouping.STORM} tries", tries - sum(s.incidents for s in big), tries,
                 AT_LEAST, 0.99, f"{len(big)} storms{best}", len(big)),
+        counted("V17n", "the same for messages of Airflow and F5", sum(s.messages - s.incidents for s in big),
+                sum(s.messages for s in big), AT_LEAST, 0.99, "a mail for each failed try, a line of the BIG-IP each", len(big)),
+        counted("V17s", "storms that have an incident of their cause", sum(s.kept for s in big), len(big), AT_LEAST, 1.0,
+                "", len(big)),
         counted("V17k", "faults that have an incident of their cause", sum(s.kept for s in every), len(every), AT_LEAST, 1.0,
                 "", len(every)),
     ]  # fmt: skip

@@ -89,11 +89,11 @@ class Oracle:
             return self._unsent(t, x, fault)
         if fault is not None and fault.kind == "N13" and self.said(x.at, "standby", 40, 10):
             return Told("failover", ("api_unreachable",))
+        named = (KINDS[fault.kind].cause, *KINDS[fault.kind].accepted) if fault else ()
         if slow and not x.failed:
-            return Told("api_unreachable", ("slow_member", "undecided", "service_slow"))
+            return Told("api_unreachable", ("slow_member", "undecided", "service_slow", *filter(None, named)))
         if not any(row is not None and self._whole(row) for row in rows):
             return untold("api_unreachable")
-        named = (KINDS[fault.kind].cause, *KINDS[fault.kind].accepted) if fault else ()
         return Told("api_unreachable", tuple(c for c in (*named, "no_member", "unanswered") if c))
 
     # --- calls of which the device saw nothing --------------------------------------------------------------------
@@ -168,6 +168,10 @@ class Oracle:
                 *(("unanswered",) if unanswered and best in ("slow_member", "member_grey", "unanswered") else ()),
             )
             return Told(best, tuple(c for c in more if culprit(c) == culprit(best) or c in kind.accepted))
+        if unanswered and x.kind == "rst" and x.reason.startswith("{peer}") and _reset_said(self, t, x, fault):
+            return Told(
+                "reset_by_server", (best, "unanswered")
+            )  # the device said of this connection that its member reset it
         if unanswered and fault.kind != "A8":
             return Told("unanswered", (best, "undecided") if culprit(best) != "route" else (best,))
         if x.own and x.status in (502, 503, 504):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -45,6 +45,10 @@ class Expected:
     unseen: bool = False  # a kind that no other split has
     fault: str = ""  # "": no fault of the plan
     acted: tuple[float, float] | None = None  # from when to when the fault did, in seconds
+    lines: int = 0  # that the BIG-IP wrote about its fault
+    slow: bool = False  # it went well, only late: nobody is mailed about it
+    # whom each accepted code names, (kind, name) each; ("", ""): nobody
+    components: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     strict: bool = False  # a capture that does not say which codes are as good: their culprit must be right too
 
     @property
@@ -102,14 +106,29 @@ class Row:
         return self.expected is not None and self.expected.accepts(self.said.culprit, self.said.cause)
 
     @property
-    def component_right(self) -> bool:
-        """The same name; what stands behind a virtual server as a whole may be called by its or by its pool's."""
-        if self.expected is None:
+    def names_somebody(self) -> bool:
+        """Whether a component is asked for: not where the truth knows none, nor for an answer that rightly names nobody."""
+        if self.expected is None or not self.expected.component:
             return False
+        return not self.cause_right or any(name for _, name in self._options)
+
+    @property
+    def component_right(self) -> bool:
+        """A name that goes with the cause said; what stands behind a virtual server as a whole may be called by its or by
+        its pool's."""
+        return self.expected is not None and any(self._is_called(kind, name) for kind, name in self._options)
+
+    @property
+    def _options(self) -> tuple[tuple[str, str], ...]:
+        assert self.expected is not None
+        known = self.expected.components.get(self.said.cause) if self.cause_right else None
+        return known or ((self.expected.component_kind, self.expected.component),)
+
+    def _is_called(self, kind: str, name: str) -> bool:
         named = {short(self.said.component)}
-        if self.expected.component_kind in WHOLE and self.said.component_kind in WHOLE:
-            named |= {short(name) for name in self.said.place}
-        return short(self.expected.component) in named
+        if kind in WHOLE and self.said.component_kind in WHOLE:
+            named |= {short(place) for place in self.said.place}
+        return short(name) in named
 
     @property
     def honestly_blamed(self) -> bool:
@@ -165,7 +184,9 @@ def said_of(verdict: Mapping[str, Any]) -> Said:
     )
 
 
-def expected_of(world: str, one: Mapping[str, Any], faults: Mapping[str, Mapping[str, Any]]) -> Expected:
+def expected_of(
+    world: str, one: Mapping[str, Any], faults: Mapping[str, Mapping[str, Any]], lines: Mapping[str, int]
+) -> Expected:
     """A row of the truth's `tries`; what a capture without kinds does not say is filled in."""
     fault = faults.get(one.get("fault") or "", {})
     cause = norm(one["cause"])
@@ -174,6 +195,10 @@ def expected_of(world: str, one: Mapping[str, Any], faults: Mapping[str, Mapping
         culprit=one["culprit"],
         cause=cause,
         accepted=frozenset(told | {cause}) if told else frozenset(ALIASN.get(cause, {cause})),
+        components={
+            norm(code): tuple((kind, name) for kind, name in named)
+            for code, named in (one.get("components") or {}).items()
+        },
         strict=not told,
         component=one.get("component") or "",
         component_kind=one.get("component_kind") or "",
@@ -182,8 +207,14 @@ def expected_of(world: str, one: Mapping[str, Any], faults: Mapping[str, Mapping
         twin=one.get("twin") or fault.get("twin") or "",
         unseen=fault.get("unseen") is True,
         fault=f"{world}/{one['fault']}" if one.get("fault") else "",
+        lines=lines.get(one.get("fault") or "", 0),
+        slow=one.get("slow") is True,
         acted=(_seconds(fault["start"]), _seconds(fault["end"])) if fault.get("start") and fault.get("end") else None,
     )
+
+
+def _components(told: Mapping[str, Iterable[Sequence[str]]]) -> dict[str, tuple[tuple[str, str], ...]]:
+    return {norm(code): tuple((kind, name) for kind, name in named) for code, named in told.items()}
 
 
 def _seconds(stamp: str) -> float:
@@ -198,7 +229,7 @@ def _sized(world: Mapping[str, Any]) -> list[str]:
 
 def rows(
     world: str, truth: Mapping[str, Any], verdicts: Iterable[Mapping[str, Any]],
-    others: Mapping[Key, Mapping[str, str]] | None = None, cut: Container[Key] = (),
+    others: Mapping[Key, Mapping[str, str]] | None = None, cut: Container[Key] = (), lines: Mapping[str, int] | None = None,
 ) -> list[Row]:  # fmt: skip
     """Every try that the truth or the product has something to say about, in order of its key."""
     faults = {fault["id"]: fault for fault in truth["faults"]}
@@ -215,7 +246,7 @@ def rows(
             Row(
                 world=world,
                 key=k,
-                expected=expected_of(world, one, faults) if one else None,
+                expected=expected_of(world, one, faults, lines or {}) if one else None,
                 said=said_of(said[k]) if k in said else Said(),
                 confounders=tuple(sorted({*(named if named is not None else fault.get("confounders") or ()), *sized})),
                 others=(others or {}).get(k, {}),

@@ -17,7 +17,7 @@ def counts(rows: Sequence[Row]) -> dict[str, int]:
     """What is counted for every group of rows."""
     told = [r for r in rows if r.expected is not None]
     clear = [r for r in told if r.expected is not None and r.expected.identifiable]
-    named = [r for r in clear if r.expected is not None and r.expected.component]
+    named = [r for r in clear if r.names_somebody]
     return {
         "n": len(told),
         "outside": len(rows) - len(told),

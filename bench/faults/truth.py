@@ -11,7 +11,7 @@ from typing import Any
 from bench.faults.confound import Emitted
 from bench.faults.inject import Fault
 from bench.faults.kinds import KINDS, UNSEEN, culprit
-from bench.faults.oracle import Oracle, Told
+from bench.faults.oracle import Oracle
 from bench.faults.sim import Sim
 from bench.faults.tasks import Try
 from bench.faults.traffic import Exchange
@@ -137,7 +137,7 @@ def _row(sim: Sim, oracle: Oracle, t: Try, x: Exchange | None, fault: Fault | No
     if fault and x is not None and x.ep.execution and fault.kind not in ("A14", "N13"):
         really = "api_unreachable"
     dag, run, task, index, number = t.key
-    component = _component(sim, t, x, fault, told)
+    component = _component(sim, t, x, fault, told.cause)[0]
     return {
         "ti_id": t.uuid if sim.world.v3 else None,
         "dag_id": dag,
@@ -153,6 +153,7 @@ def _row(sim: Sim, oracle: Oracle, t: Try, x: Exchange | None, fault: Fault | No
         "component_kind": component[0],
         "component": component[1],
         "accepted": sorted({told.cause, *told.accepted}),
+        "components": {c: _component(sim, t, x, fault, c) for c in sorted({told.cause, *told.accepted})},
         "identifiable": told.identifiable,
         "really": {"culprit": _guilty(fault, really), "cause": really},
         "slow": is_slow,
@@ -166,31 +167,38 @@ def _guilty(fault: Fault | None, cause: str) -> str:
     return "route" if fault and (fault.kind, fault.variant) == ("N17", "client") else culprit(cause)
 
 
-def _component(sim: Sim, t: Try, x: Exchange | None, fault: Fault | None, told: Told) -> tuple[str, str]:
-    """Who is at fault: its kind, and its name as the logs call it."""
-    if told.culprit == "unknown" or fault is None:
-        return ("code", t.task.task_id) if told.cause == "task_error" else ("", "")
-    kind = KINDS[fault.kind].component
-    if told.cause == "api_unreachable" and x is not None:
-        return "f5_pool", x.ep.pool
-    if told.cause in ("unanswered", "service_slow", "service_failing", "connection_limit"):
-        kind = "virtual_server"
-    if told.cause in ("slow_member", "member_grey", "member_down") and fault.members:
-        kind = "member"
-    names = {
-        "member": fault.members[0].name if fault.members else (x.member.name if x and x.member else ""),
-        "f5_pool": fault.ep.pool if fault.ep else "",
-        "virtual_server": x.ep.vs if x else "",
-        "path": x.ep.vs if x else "",
-        "device": sim.world.devices[fault.device].name,
-        "worker": t.worker,
-        "scheduler": "scheduler",
-        "slot_pool": t.task.airflow_pool,
-        "service": x.ep.vs if x else "",
-        "caller": t.task.task_id,
-        "code": t.task.task_id,
-    }
-    return kind, names.get(kind, "")
+OF_CAUSE = {  # whom a cause names, where that is not what its kind of fault acts on
+    "unanswered": "virtual_server", "service_slow": "virtual_server", "service_failing": "virtual_server",
+    "service_refused": "virtual_server", "connection_limit": "virtual_server", "misroute": "virtual_server",
+    "config_change": "virtual_server", "reset_by_f5": "virtual_server", "no_member": "f5_pool", "api_unreachable": "f5_pool",
+    "slow_member": "member", "member_grey": "member", "member_down": "member", "reset_by_server": "member",
+    "monitor_flap": "member", "failover": "device", "device_overload": "device", "bad_request": "caller",
+}  # fmt: skip
+NAMELESS = ("unanswered", "reset_by_server", "member_down", "member_grey", "slow_member")
+
+
+def _component(sim: Sim, t: Try, x: Exchange | None, fault: Fault | None, cause: str) -> list[tuple[str, str]]:
+    """Who is at fault where this is the cause: kinds, and names as the logs call them, the best first.
+
+    A request without an answer names no member: then the virtual server or the pool is as right as the member at fault.
+    """
+    if culprit(cause) == "unknown" or fault is None:
+        return [("code", t.task.task_id) if cause == "task_error" else ("", "")]
+    kind = OF_CAUSE.get(cause, KINDS[fault.kind].component)
+    place = x.ep if x is not None else fault.ep
+    pool, vs = (place.pool, place.vs) if place else ("", "")
+    if fault.members and kind == "member":
+        found = [("member", m.name) for m in fault.members]
+    else:
+        names = {
+            "member": x.member.name if x and x.member else "", "f5_pool": pool, "virtual_server": vs, "path": vs, "service": vs,
+            "device": sim.world.devices[fault.device].name, "worker": t.worker, "scheduler": "scheduler",
+            "slot_pool": t.task.airflow_pool, "caller": t.task.task_id, "code": t.task.task_id,
+        }  # fmt: skip
+        found = [(kind, names.get(kind, ""))]
+    if cause in NAMELESS and x is not None and not (x.answered and x.member):
+        found += [("virtual_server", vs), ("f5_pool", pool), *(("member", m.name) for m in fault.members)]
+    return list(dict.fromkeys(found))
 
 
 def _fault_row(sim: Sim, f: Fault) -> dict[str, Any]:
