@@ -268,6 +268,26 @@ def disk_full(world: World) -> None:
     world.send(sender, sender.stream.rest())
 
 
+def database_disk_full(world: World) -> None:
+    """The database's disk is full, in the middle of everything, and then it is not."""
+    feeding = Feeding.of(world)
+    feeding.on(1.0)
+    before = world.no_room_said()
+    world.fill_database_disk()
+    try:
+        end = time.monotonic() + HIT_S
+        while world.no_room_said() == before:
+            if time.monotonic() > end:
+                raise TimeoutError("the database's disk was not full")
+            feeding.step(200)
+            world.pause(0.3)
+        feeding.on(4.0)
+    finally:
+        world.free_database_disk()
+    feeding.on(1.0)
+    feeding.close()
+
+
 def airflow_faults(world: World, seconds: float = 1.0) -> None:
     """Airflow answers badly in every way, while tries end."""
     faults = list(airflow.FAULTS)
@@ -323,6 +343,7 @@ SHORT: dict[str, Round] = {
     "rotation": rotation,
     "a line in two pieces": pieces,
     "disk full": disk_full,
+    "disk full under PostgreSQL": database_disk_full,
     "Airflow answers badly": airflow_faults,
     "rows committed late": late_rows,
     "power cut, receiver": power_cut_receiver,

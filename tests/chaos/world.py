@@ -20,6 +20,8 @@ from tests.chaos.machine import CLONE_NEWNS, ROOT, Process, libc
 from tests.chaos.sending import DEVICES, PUSHED, Sending
 
 START_S = 120.0
+ROOMY = "size=3g"  # of memory, as far as it is used
+TIGHT_BYTES = 256 << 10
 
 
 class World(Sending):
@@ -28,14 +30,14 @@ class World(Sending):
     def __init__(self, seed: int) -> None:
         super().__init__(seed)
         self.airflow = airflow.Airflow()
-        self.small = False  # whether one folder of the spool is a disk of its own
+        self.small = False  # whether one folder of the spool, and the database, have disks of their own
+        self.database_disk = Path()
         self._connection: psycopg.Connection[Any] | None = None
 
     # Beginning and end
 
     def begin(self) -> None:
         """Make the home, the services, the tables and the sources, and start the processes."""
-        self.small = self._own_disk()
         server, port = airflow.serve(self.airflow)
         self._server = server
         self.port, self.syslog_port = _free_port(), _free_port()
@@ -47,6 +49,7 @@ class World(Sending):
             "AIRF5_WEB_WORKERS": "1", "CHAOS_TOKEN": airflow.TOKEN, "DJANGO_SETTINGS_MODULE": "airf5.settings",
             "AIRF5_LOG_LEVEL": "INFO",
         }  # fmt: skip
+        self.small = self._own_disks()
         import django
 
         django.setup()
@@ -64,16 +67,36 @@ class World(Sending):
         }  # fmt: skip
         self._start()
 
-    def _own_disk(self) -> bool:
-        """A small file system under one folder of the spool, in a mount name space of ours."""
+    def _own_disks(self) -> bool:
+        """A small file system under one folder of the spool and one under the database, in a mount name space of ours."""
+        from airf5.embedded import place
+
         folder = self.spool / DEVICES["small"]
         folder.mkdir(parents=True)
-        if libc.unshare(CLONE_NEWNS) != 0:
-            return False
-        quiet = {"stderr": subprocess.DEVNULL, "check": False}
-        private = subprocess.run(["mount", "--make-rprivate", "/"], **quiet)  # type: ignore[call-overload]
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], **quiet)  # type: ignore[call-overload]
-        return private.returncode == 0 and mounted.returncode == 0
+        user = place.account()
+        version = place.postgres_version(place.postgres_programs(user), user)
+        self.database_disk = place.postgres_folder(version, user)
+        return (
+            libc.unshare(CLONE_NEWNS) == 0
+            and _mount("--make-rprivate", "/")
+            and _mount("-t", "tmpfs", "-o", "size=1m", "none", str(folder))
+            and _mount("-t", "tmpfs", "-o", f"{ROOMY},mode=711", "none", str(self.database_disk))
+        )
+
+    def fill_database_disk(self) -> None:
+        """Leave next to no room where PostgreSQL writes."""
+        disk = os.statvfs(self.database_disk)
+        used = (disk.f_blocks - disk.f_bfree) * disk.f_frsize
+        if not _mount("-o", f"remount,size={used + TIGHT_BYTES}", str(self.database_disk)):
+            raise AssertionError("the database's disk cannot be made smaller")
+
+    def free_database_disk(self) -> None:
+        """As much room as before."""
+        _mount("-o", f"remount,{ROOMY}", str(self.database_disk))
+
+    def no_room_said(self) -> int:
+        """How often PostgreSQL has said that its disk is full."""
+        return (self.database_disk / "log").read_bytes().count(b"No space left on device")
 
     def _make_sources(self, url: str) -> None:
         from ingest.setup import source_file
@@ -150,7 +173,8 @@ class World(Sending):
             self._connection.close()
         embedded.stop()
         if self.small:
-            subprocess.run(["umount", str(self.spool / DEVICES["small"])], check=False)
+            for disk in (self.spool / DEVICES["small"], self.database_disk):
+                subprocess.run(["umount", str(disk)], check=False)
         if keep:
             print(f"Kept: {self.home}")
         else:
@@ -182,6 +206,10 @@ class World(Sending):
         """Change something in the database."""
         assert self._connection is not None
         self._connection.execute(statement.encode(), values or None)
+
+
+def _mount(*words: str) -> bool:
+    return subprocess.run(["mount", *words], stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def _free_port() -> int:
