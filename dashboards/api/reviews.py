@@ -1,4 +1,4 @@
-"""What people say of verdicts, over HTTP: read it, say it, take it back. The only addresses of the API that write."""
+"""What people say of verdicts, over HTTP: read it, say it, take it back."""
 
 from __future__ import annotations
 
