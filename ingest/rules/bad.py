@@ -78,15 +78,19 @@ def is_bad(request: Request, facts: Facts) -> bool:
 
 def cured(request: Request, facts: Facts) -> bool:
     """A later call of the same kind went well: the client's own retry absorbed the error."""
-    path = request.uri.split("?")[0]
     return any(
         later.at > request.at
         and later.method == request.method
-        and later.uri.split("?")[0] == path
         and later.endpoint_id == request.endpoint_id
+        and _same_path(request, later)
         and not is_bad(later, facts)
         for later in facts.requests
     )
+
+
+def _same_path(one: Request, other: Request) -> bool:
+    """Of what went well the template alone is kept; in a call of the Execution API it stands for the try's own id."""
+    return one.uri.split("?")[0] == other.uri.split("?")[0] or (one.execution and one.path == other.path)
 
 
 def own_bad(facts: Facts) -> list[Request]:
@@ -173,6 +177,9 @@ def deciding(facts: Facts) -> Case | None:
     bad = own_bad(facts)
     log = facts.log
     agreeing = [r for r in bad if agrees(facts, r)]
+    if not agreeing and log is not None and speaks_of_api(log):
+        # Its log says that a call to Airflow failed for good; that it could report its end later on cures nothing
+        agreeing = [r for r in absorbed(facts) if r.execution]
     if agreeing:
         return _case(facts, lost_reply(facts, agreeing[-1]) or agreeing[-1])
     if log is not None and log.exceptions and not speaks_of_call(log) and not own_limit(log):
@@ -263,7 +270,7 @@ def _lost(request: Request, facts: Facts) -> float:
     if not is_bad(request, facts):
         return max(0.0, (request.seconds or 0.0) - _usual(request, facts))
     later = [r for r in facts.requests if r.at > request.at]
-    cured_by = [r for r in later if r.method == request.method and r.uri == request.uri and not is_bad(r, facts)]
+    cured_by = [r for r in later if r.method == request.method and r.path == request.path and not is_bad(r, facts)]
     until = cured_by or (later if request.outcome is Outcome.UNANSWERED else [])
     return (until[0].at - request.at).total_seconds() if until else request.seconds or 0.0
 

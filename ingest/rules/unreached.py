@@ -21,6 +21,7 @@ USUAL = timedelta(minutes=10)  # how often it is asked is counted so long before
 MINUTE = timedelta(minutes=1)
 LEAST_OTHERS = 3
 MOMENT = timedelta(seconds=1)
+AGAIN = tuple(timedelta(seconds=s) for s in (1, 3, 7, 15))  # when TCP asks once more for a connection (RFC 6298)
 SAID = timedelta(seconds=10)
 SWITCHED, SWITCHING = ("active", "standby", "failover"), timedelta(seconds=30)
 GONE = ("unavailable", "offline", "disabled", "down", "forced_disabled")
@@ -191,8 +192,11 @@ def _tried(facts: Facts) -> tuple[datetime, datetime]:
 
 
 def _all_the_while(facts: Facts, others: list[Request]) -> bool:
-    """Others came through before it gave up and after it: it was open then, and did not just close or open again."""
+    """Others came through while it tried: before it gave up and after, or before it tried again and after."""
     began, end = _tried(facts)
+    inside = [r.at for r in others if began <= r.at <= end]
+    if len(inside) >= LEAST_OTHERS and any(min(inside) <= began + again <= max(inside) for again in AGAIN):
+        return True
     return any(r.at <= began + MOMENT for r in others) and any(r.at >= end - MOMENT for r in others)
 
 
