@@ -71,7 +71,7 @@ def facts_of(
     focus = [place for f in first for place in _focus(batch, f)]
     called = [place for f in first for place in _unreached(batch, f)]
     changes, events = _actions(batch, [place.at for place in (*focus, *called)])
-    routes, reached = routes_of(world, (focus, called), changes)
+    routes, reached = routes_of(airflow.pk, world, (focus, called), changes)
     jobs = load.jobs(airflow.pk, batch.lo - BEFORE_RUN, batch.hi)
     gaps = _lacks(batch)
     return [_complete(batch, f, (routes, reached), events, jobs, gaps) for f in first]
@@ -196,6 +196,8 @@ def _caller(
     lo = span(t)[0] if resumes else t.start_at
     rendered = str((t.rendered or {}).get("endpoint") or t.path)
     clients = frozenset(r.client for r in batch.exact.get(t.pk, ()) if r.link is records.Link.UUID)
+    told = str((batch.airflow.workers or {}).get(t.hostname) or "")  # where nothing else tells its worker's address
+    clients = clients or frozenset({told} - {""})
     return loose.Caller(
         t.pk, (t.dag_id, t.run_id, t.task_id, t.map_index), t.try_number, lo, t.end_at, endpoints, log,
         loose.target_of(log, rendered), (t.own_s or t.duration_s) if slow else None, clients, clocks=_clocks(batch, t),
@@ -263,8 +265,8 @@ def _focus(batch: Batch, facts: Facts) -> list[Place]:
     else:
         wrong = bad.own_bad(facts)
         out += wrong[-3:] + [r for r in wrong if bad.agrees(facts, r)][-1:]
-    me = facts.attempt.try_id
-    return [Place(me, r.endpoint_id, r.at, r.f5_pool, r.path) for r in out if r.endpoint_id in batch.endpoints]
+    me, task = facts.attempt.try_id, (facts.attempt.dag_id, facts.attempt.task_id)
+    return [Place(me, r.endpoint_id, r.at, r.f5_pool, r.path, task) for r in out if r.endpoint_id in batch.endpoints]
 
 
 def _unreached(batch: Batch, facts: Facts) -> list[Place]:
@@ -272,8 +274,9 @@ def _unreached(batch: Batch, facts: Facts) -> list[Place]:
     log = facts.log
     if log is None or not log.stage or not log.host or facts.candidates or bad.speaks_of_api(log):
         return []
-    found = sorted(batch.lead_to(log.host, log.port))
-    return [Place(facts.attempt.try_id, endpoint, facts.attempt.over_at, "", "") for endpoint in found[:1]]
+    found, attempt = sorted(batch.lead_to(log.host, log.port)), facts.attempt
+    task = attempt.dag_id, attempt.task_id
+    return [Place(attempt.try_id, endpoint, attempt.over_at, "", "", task) for endpoint in found[:1]]
 
 
 def _lacks(batch: Batch) -> dict[int, lacks.Lacks]:
@@ -306,7 +309,9 @@ def _complete(
     named = [e for e in mine if attempt.run_id in e.target or attempt.run_id in e.text]
     known = bool(batch.lead_to(log.host, log.port)) if log is not None and log.host else None
     lack = gaps.get(attempt.try_id, lacks.Lacks())
-    coverage = Coverage(bool(batch.endpoints), lack.gap, known, thin=lack.thin, also=lack.also)
+    coverage = Coverage(
+        bool(batch.endpoints), lack.gap, known, thin=lack.thin, also=lack.also, scattered=lack.scattered
+    )
     return Facts(
         attempt, log, facts.requests, facts.candidates, facts.sibling_candidates, routes[0].get(attempt.try_id, {}),
         tuple(sorted(named, key=lambda e: (e.at, e.verb))), jobs, coverage,

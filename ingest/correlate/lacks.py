@@ -29,6 +29,7 @@ class Lacks(NamedTuple):
     gap: str = ""
     thin: str = ""
     also: tuple[str, ...] = ()
+    scattered: bool = False  # single lines are missing here and there: what is silent for long is not silent by that
 
 
 def among(known: Iterable[Feed], found: Iterable[Gap], windows: Sequence[Window]) -> list[Lacks]:
@@ -45,7 +46,7 @@ def _concerns(feed: Feed, groups: Collection[int]) -> bool:
 
 
 def _lacks(window: Window, feeds: Sequence[Feed], gaps: dict[int, list[Gap]]) -> Lacks:
-    thin, also = "", []
+    thin, also, scattered = "", [], True
     needed = {feed.pk for feed in bringing_requests(feeds)}
     for feed in feeds:
         begins = feed.complete_from if feed.pk in needed else None
@@ -56,15 +57,17 @@ def _lacks(window: Window, feeds: Sequence[Feed], gaps: dict[int, list[Gap]]) ->
                 continue
             if feed.pk not in needed:
                 also.append(words(feed, gap))
-            elif is_thin(gap.missing, gap.expected):
-                thin = thin or words(feed, gap)
+            elif gap.kind == Gap.Kind.HALVES or is_thin(gap.missing, gap.expected):
+                thin, scattered = thin or words(feed, gap), scattered and gap.kind == Gap.Kind.HALVES
             else:
                 return Lacks(words(feed, gap))
-    return Lacks("", thin, tuple(also[:MOST_NAMED]))
+    return Lacks("", thin, tuple(also[:MOST_NAMED]), bool(thin) and scattered)
 
 
 def words(feed: Feed, gap: Gap) -> str:
     """lb1/request lacks 3 of 900 lines at 09:00:01: …"""
+    if gap.kind == Gap.Kind.HALVES:
+        return f"{feed.name} lacks lines from {gap.start:%H:%M:%S}: {gap.missing} {gap.reason}"
     if is_thin(gap.missing, gap.expected):
         return f"{feed.name} lacks {gap.missing} of {gap.expected} lines at {gap.start:%H:%M:%S}: {gap.reason}"
     return f"{feed.name} is incomplete from {gap.start:%H:%M:%S}: {gap.reason}"

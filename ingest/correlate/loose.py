@@ -128,7 +128,9 @@ class Match:
             self._siblings[(*caller.slot[:3], caller.try_number)].append(caller)
             strangers = self._everybody - caller.clients if caller.clients else frozenset()
             fitting = self._fitting(caller, (caller.lo, caller.hi))
-            caller.fitting = [r for r in fitting if r.client not in strangers]
+            fitting = [r for r in fitting if r.client not in strangers]
+            # Where its own address asked, what another one asked is not its own; where not, a proxy may stand between
+            caller.fitting = [r for r in fitting if r.client in caller.clients] or fitting
             self._claims.update(r.line_id for r in caller.fitting)
 
     def _fitting(self, caller: Caller, span: tuple[datetime, datetime], path: bool = True) -> list[Request]:

@@ -26,6 +26,7 @@ class Place(NamedTuple):
     at: datetime
     f5_pool: str
     path: str
+    task: tuple[str, str]  # dag, task
 
     @property
     def slot(self) -> around.Place:
@@ -39,16 +40,18 @@ class Surroundings(NamedTuple):
     usual: dict[around.Usual, tuple[Request, ...]]
     health: dict[int, list[Health]]
     changes: Sequence[Change]
-    cuts: dict[int, list[float]]
+    cuts: dict[int | tuple[str, str], list[tuple[datetime, float]]]  # by endpoint, and by dag and task
     crowd: around.Crowd
 
 
-def routes_of(world: World, places: Sequence[Sequence[Place]], changes: Sequence[Change]) -> list[Routes]:
+def routes_of(
+    airflow_id: int, world: World, places: Sequence[Sequence[Place]], changes: Sequence[Change]
+) -> list[Routes]:
     """For each of these lists of places: each try's endpoints, as they were around its last place on them."""
     wanted = [place for some in places for place in some]
     if not wanted:
         return [{} for _ in places]
-    seen = _surroundings(world, wanted, changes)
+    seen = _surroundings(airflow_id, world, wanted, changes)
     out: list[Routes] = []
     for some in places:
         found: Routes = defaultdict(dict)
@@ -58,7 +61,7 @@ def routes_of(world: World, places: Sequence[Sequence[Place]], changes: Sequence
     return out
 
 
-def _surroundings(world: World, wanted: Sequence[Place], changes: Sequence[Change]) -> Surroundings:
+def _surroundings(airflow_id: int, world: World, wanted: Sequence[Place], changes: Sequence[Change]) -> Surroundings:
     slots = sorted({place.slot for place in wanted})
     crowd, load_rows = around.Crowd(slots), load.Loader(world)
     near = around.near(slots, crowd, load_rows)
@@ -66,7 +69,7 @@ def _surroundings(world: World, wanted: Sequence[Place], changes: Sequence[Chang
     usual = around.usual(paths, crowd, load_rows)
     lo, hi = min(place.at for place in wanted), max(place.at for place in wanted)
     health = load.health({e.group_id for e in world.endpoints.values()}, lo - HISTORY, hi + around.NEAR)
-    cuts = _cuts({place.endpoint_id for place in wanted}, lo - around.USUAL, hi + around.USUAL)
+    cuts = _cuts(airflow_id, wanted, lo - around.USUAL, hi + around.USUAL)
     return Surroundings(near, usual, health, changes, cuts, crowd)
 
 
@@ -81,9 +84,9 @@ def _route(world: World, place: Place, seen: Surroundings) -> Route:
         world.members_at(endpoint.f5_pool_id, place.at), addresses(endpoint),
         seen.near.get(place.slot, ()), seen.usual.get((place.endpoint_id, place.path, place.slot[1]), ()),
         tuple(e for e in seen.health.get(endpoint.group_id, ()) if not e.f5_pool or e.f5_pool == pool or e.kind == "device"),
-        tuple(c for c in seen.changes if is_about(c, endpoint)), tuple(seen.cuts.get(endpoint.pk, ())),
+        tuple(c for c in seen.changes if is_about(c, endpoint)), _near(seen.cuts.get(endpoint.pk, ()), place.at),
         world.choosers.get(endpoint.pk, ()), world.contracts.get(endpoint.pk, ()),
-        seen.crowd.counts(place.slot), tuple(sorted(endpoint.rules)),
+        seen.crowd.counts(place.slot), tuple(sorted(endpoint.rules)), _near(seen.cuts.get(place.task, ()), place.at),
     )  # fmt: skip
 
 
@@ -103,8 +106,17 @@ def is_about(change: Change, endpoint: Endpoint) -> bool:
     return any(name in change.text or name.rsplit("/", 1)[-1] in change.text for name in names)
 
 
-def _cuts(endpoints: set[int], lo: datetime, hi: datetime) -> dict[int, list[float]]:
-    out: dict[int, list[float]] = defaultdict(list)
-    for endpoint, seconds in load.rows("cuts", **{"endpoints": sorted(endpoints), "from": lo, "to": hi}):
-        out[endpoint].append(seconds)
+def _cuts(
+    airflow_id: int, wanted: Sequence[Place], lo: datetime, hi: datetime
+) -> dict[int | tuple[str, str], list[tuple[datetime, float]]]:
+    endpoints, dags = {place.endpoint_id for place in wanted}, {place.task[0] for place in wanted}
+    asked = {"endpoints": sorted(endpoints), "airflow": airflow_id, "dags": sorted(dags), "from": lo, "to": hi}
+    out: dict[int | tuple[str, str], list[tuple[datetime, float]]] = defaultdict(list)
+    for endpoint, dag, task, at, seconds in load.rows("cuts", **asked):
+        out[(dag, task) if endpoint is None else endpoint].append((at, seconds))
     return out
+
+
+def _near(found: Sequence[tuple[datetime, float]], at: datetime) -> tuple[float, ...]:
+    """The seconds of what lies within an hour: of a place alone, whichever places it was read with."""
+    return tuple(seconds for when, seconds in found if abs(when - at) <= around.USUAL)

@@ -131,6 +131,7 @@ class Migration(migrations.Migration):
                     ("dropped", "disk full"),
                     ("rejects", "unreadable"),
                     ("counted", "counters differ"),
+                    ("halves", "answers alone"),
                     ("other", "other"),
                 ],
                 default="other",

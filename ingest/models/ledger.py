@@ -20,6 +20,7 @@ class Gap(models.Model):
         DROPPED = "dropped", "disk full"
         REJECTS = "rejects", "unreadable"
         COUNTED = "counted", "counters differ"
+        HALVES = "halves", "answers alone"
         OTHER = "other", "other"
 
     feed = models.ForeignKey("Feed", on_delete=models.CASCADE, related_name="gaps")

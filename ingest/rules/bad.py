@@ -246,9 +246,26 @@ def slowing(facts: Facts) -> Case | None:
         worst = max(lost, key=lambda e: (lost[e], -e), default=None)
         if worst is not None and lost[worst] >= 0.5 * extra:
             return _case(facts, max((r for r in these if r.endpoint_id == worst), key=lambda r: _lost(r, facts)))
-    if any(r.link in (Link.UUID, Link.HEADER) and not r.execution for r in exact):
+    if any(r.link in (Link.UUID, Link.HEADER) and not r.execution for r in exact) or _waited(facts) >= 0.5 * extra:
         return None
-    return by_time(facts)
+    found = by_time(facts)
+    return found if found is not None and _within(found.request, facts) else None
+
+
+def _waited(facts: Facts) -> float:
+    """Seconds until a worker began with it, as Airflow tells them, where its own time counts from the queue."""
+    attempt = facts.attempt
+    if attempt.start_at is None or attempt.queued_at is None or attempt.own_s is None:
+        return 0.0
+    whole = (attempt.end_at - attempt.queued_at).total_seconds()
+    return (attempt.start_at - attempt.queued_at).total_seconds() if abs(whole - attempt.own_s) <= 1.0 else 0.0
+
+
+def _within(request: Request, facts: Facts) -> bool:
+    """Asked while the try ran, and over by its end: else it is another one's."""
+    attempt, slack = facts.attempt, timedelta(seconds=1)
+    began = (attempt.start_at or attempt.queued_at or attempt.end_at) + attempt.ahead
+    return began - slack <= request.at and (request.over_at or request.at) <= attempt.over_at + slack
 
 
 def _together(requests: list[Request], facts: Facts) -> float:

@@ -134,6 +134,7 @@ class Route:
     contracts: tuple[Contract, ...] = ()  # to which pools its paths go, learned or declared, as far as switched on
     minutes: tuple[Minute, ...] = ()  # the half hour before, in order of time
     rules: tuple[str, ...] = ()  # the iRules of the virtual server, as configured now
+    runs: tuple[float, ...] = ()  # seconds that tries of this task ran whose connection was broken off, within an hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +189,7 @@ class Coverage:
     known_host: bool | None = None  # the host named by the log is an endpoint of ours; None: no host is named
     sees_outbound: bool = True
     thin: str = ""  # few lines of a needed feed are missing in the window, and how many is known: in words
+    scattered: bool = False  # what is missing are single lines here and there: that makes no silence
     also: tuple[str, ...] = ()  # what other logs of the device lack: named, and nothing rests on it
 
 

@@ -14,6 +14,7 @@ from .facts import Chooser, Finding, Health
 from .words import answer, change_proof, clock, health_proof, how_joined, log_proof, request_proof
 
 CHANGE_BEFORE = timedelta(minutes=15)
+SAME_CUT_S = 2.0  # times as near as that are the same
 SHORTEST_CUT_S = 10.0  # nobody sets an idle time-out below
 MOST_CALLS = 8  # other bad calls of the try that a finding cites
 NAMELESS = "pool of "  # what a pool is called whose name the log does not give: `pool of <virtual server>`
@@ -82,23 +83,35 @@ def during(case: Case, at: datetime, before: timedelta, after: timedelta) -> boo
 
 def idle_timeout(case: Case) -> Finding | None:
     """Several long requests were cut after the same time, shorter ones were answered."""
-    request, cuts = case.request, case.route.cuts
-    if request.outcome is not Outcome.UNANSWERED or len(cuts) < 3:
-        return None
-    mine = (case.facts.attempt.over_at - request.at).total_seconds()
-    log = case.facts.log
-    if log is None or not log.connection_error or log.timed_out:
+    request, attempt, log = case.request, case.facts.attempt, case.facts.log
+    if request.outcome is not Outcome.UNANSWERED or log is None or not log.connection_error or log.timed_out:
         return None  # clients that give up by a limit of their own leave the same time as well
-    same = [c for c in cuts if abs(c - mine) <= 2.0]
+    mine = (attempt.over_at - request.at).total_seconds()
     longest = max((r.seconds or 0 for r in case.route.near if r.outcome is Outcome.OK), default=0)
+    of, same = _same_time(case)
     if mine < SHORTEST_CUT_S or len(same) < 3 or longest > mine:
         return None
     return finding(
         case, "idle_timeout", f"Route: requests to {short(request.endpoint)} were cut after {mine:.0f} s each.",
         0.9, "virtual_server", request.endpoint,
-        reasons=((True, f"{len(same)} of {len(cuts)} unanswered requests ended after {mine:.0f} s; "
+        reasons=((True, f"{len(same)} of {of} ended after the same time, {min(same):.0f} to {max(same):.0f} s; "
                         f"the longest answer took {longest:.0f} s."),),
     )  # fmt: skip
+
+
+def _same_time(case: Case) -> tuple[str, list[float]]:
+    """(what was counted, the seconds that lie near this one's) by requests of known tries, else by the task's tries.
+
+    All of them mix the clocks of the device and of Airflow alike, so they are compared as they are.
+    """
+    request, attempt, route = case.request, case.facts.attempt, case.route
+    lasted = (attempt.end_at - request.at).total_seconds()
+    same = [c for c in route.cuts if abs(c - lasted) <= SAME_CUT_S]
+    if len(same) >= 3 or attempt.start_at is None:
+        return f"{len(route.cuts)} unanswered requests", same
+    ran = (attempt.end_at - attempt.start_at).total_seconds()
+    runs = [r for r in route.runs if abs(r - ran) <= SAME_CUT_S]
+    return f"{len(route.runs)} tries of this task whose connection was broken off", runs
 
 
 def misroute(case: Case) -> Finding | None:

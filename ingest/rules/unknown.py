@@ -34,7 +34,7 @@ def some_missing(facts: Facts, case: Case | None, found: Finding) -> Finding:
     lacks = tuple((False, f"{text}.") for text in (coverage.thin, *coverage.also) if text)
     if not coverage.thin:
         return replace(found, reasons=(*found.reasons, *lacks))
-    if _rests_on_absence(case, found):
+    if _rests_on_absence(facts, case, found):
         return Finding(
             "no_data", f"Unknown: {coverage.thin}, and what would decide may be among the missing lines.", 0.2,
             reasons=lacks, proofs=log_proof(facts), rule=f"{found.rule}, but lines are missing",
@@ -42,14 +42,22 @@ def some_missing(facts: Facts, case: Case | None, found: Finding) -> Finding:
     return replace(found, reasons=(*found.reasons, *lacks), confidence=min(found.confidence, 0.7))
 
 
-def _rests_on_absence(case: Case | None, found: Finding) -> bool:
+def _rests_on_absence(facts: Facts, case: Case | None, found: Finding) -> bool:
     """No bad request was seen, no answer was seen though only F5's log says so, or no second request that would fit."""
-    if found.rule.startswith("unreached.") or found.rule in OF_SILENCE:
+    if found.rule in OF_SILENCE:
         return True
+    if found.rule == "unreached.vip_unreachable" and not _f5_said(found):
+        return not facts.coverage.scattered  # how often one asks was counted in the same log
+    if found.rule.startswith("unreached."):
+        return False  # how far the call came stands in the task's log, and who was seen, was there
     if case is None:
         return found.cause == "task_timeout"
     unseen = case.request.outcome is Outcome.UNANSWERED and not agrees(case.facts, case.request)
     return found.cause != "undecided" and (unseen or not case.certain)
+
+
+def _f5_said(found: Finding) -> bool:
+    return any(proof.kind == "health_event" for proof in found.proofs)
 
 
 def no_f5_path(facts: Facts) -> Finding | None:

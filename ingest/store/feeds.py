@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ingest import models
@@ -144,6 +144,33 @@ def note_gap(feed: models.Feed, start: datetime, end: datetime | None, reason: s
         reason=reason[:300],
         defaults={"kind": models.Gap.Kind.THROTTLED, "end": end, "missing": missing},
     )
+
+
+ALONE_NEAR, ALONE_AROUND = timedelta(minutes=5), timedelta(minutes=1)
+ALONE = "answers came whose question did not: lines are lost between the device and us"
+
+
+def note_alone(feed: models.Feed, asked: Iterable[datetime]) -> None:
+    """Requests were asked at these times of which the answer came alone: each proves that a line was lost.
+
+    Those of before the log began are no proof. What is near a known gap of this kind is added to it.
+    """
+    spans: list[tuple[datetime, datetime, int]] = []
+    begins = models.Feed.objects.values_list("complete_from", flat=True).get(pk=feed.pk)
+    for at in sorted(at for at in asked if begins is None or at >= begins):
+        if spans and at - spans[-1][1] <= ALONE_NEAR:
+            spans[-1] = (spans[-1][0], at, spans[-1][2] + 1)
+        else:
+            spans.append((at, at, 1))
+    mine = models.Gap.objects.filter(feed=feed, kind=models.Gap.Kind.HALVES)
+    for first, last, number in spans:
+        start, end = first - ALONE_AROUND, last + ALONE_AROUND
+        known = mine.filter(start__lte=end + ALONE_NEAR, end__gte=start - ALONE_NEAR).order_by("start").first()
+        if known is None:
+            mine.create(feed=feed, kind=models.Gap.Kind.HALVES, start=start, end=end, reason=ALONE, missing=number)
+        else:
+            wider = {"start": min(known.start, start), "end": max(known.end or end, end)}
+            mine.filter(pk=known.pk).update(missing=(known.missing or 0) + number, **wider)
 
 
 def spool_globs(feed: models.Feed) -> Sequence[str]:

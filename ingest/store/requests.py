@@ -344,13 +344,17 @@ def expire_halves(feed: Feed, watermark: datetime, idle_timeout: timedelta = IDL
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(load("late_answers"), parameters)
         cursor.execute(load("unanswered"), parameters)
-        pairs, raw = [], {}
+        pairs, raw, alone = [], {}, []
         for line_id, line, message in cursor.fetchall():
             half = RequestLine(*json.loads(line))
             raw[line_id] = message
-            alone = half.kind == "request"
-            pairs.append(Pair(half, None, line_id, None) if alone else Pair(None, half, None, line_id))
+            is_request = half.kind == "request"
+            pairs.append(Pair(half, None, line_id, None) if is_request else Pair(None, half, None, line_id))
+            if not is_request and half.ts_us:
+                alone.append(_at(half.ts_us))
         _store(feed, device, [merged(pair) for pair in pairs], Messages(0, Lines.of(()), raw), timezone.now())
+        if device.logs_requests:
+            feeds.note_alone(feed, alone)
         failpoint("halves.expired")
         RequestHalf.objects.filter(line_id__in=list(raw)).delete()
         failpoint("halves.forgotten")

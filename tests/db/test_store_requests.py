@@ -291,6 +291,21 @@ class TestHalvesThatWaitInVain:
         assert requests.expire_halves(feed, NOW + timedelta(seconds=11)) == 1
         assert Request.objects.get().status == 200
 
+    def test_an_answer_whose_question_never_came_proves_that_lines_are_lost(self, feed: models.Feed) -> None:
+        models.Feed.objects.filter(pk=feed.pk).update(complete_from=NOW - timedelta(minutes=1))
+        save(feed, a_line("response"))
+        requests.expire_halves(feed, NOW + timedelta(seconds=11))
+        gap = models.Gap.objects.get()
+        assert (gap.kind, gap.missing) == ("halves", 1) and gap.end is not None and gap.start < NOW < gap.end
+        save(feed, a_line("response", port=2))
+        requests.expire_halves(feed, NOW, close=True)
+        assert models.Gap.objects.get().missing == 2
+        models.Gap.objects.all().delete()
+        models.Feed.objects.filter(pk=feed.pk).update(complete_from=NOW + timedelta(minutes=1))
+        save(feed, a_line("response", port=3))
+        requests.expire_halves(feed, NOW, close=True)
+        assert not models.Gap.objects.exists()  # it was asked before the log began
+
     def test_a_device_that_logs_no_requests_needs_none(self, feed: models.Feed) -> None:
         assert feed.device is not None
         feed.device.logs_requests = False

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from ingest.records import Link
 from ingest.rules import judge
-from ingest.rules.facts import Change, Facts, Minute, Request
+from ingest.rules.facts import Candidate, Change, Coverage, Facts, Minute, Request
 
 from .test_rules import (
     API,
@@ -28,6 +29,7 @@ from .test_rules import (
     health,
     well,
 )
+from .test_rules_unreached import CUT, unreached
 
 LOST = a_request(0, None, took=None)
 OTHER_POOL, STRANGE = "/Common/pool_stock", ("/Common/stock1:80", "/Common/stock2:80")
@@ -173,3 +175,30 @@ def test_a_slow_try_lost_its_time_to_all_requests_of_an_endpoint_together() -> N
     always = facts(calls, None, slow=True, state="success", own_s=16.0, median_s=2.0,
                    before=tuple(a_request(-600 - n, took=4.4) for n in range(6)))  # fmt: skip
     assert judge(always).cause == "undecided"  # its calls took what they always take
+
+
+def test_without_keys_the_equal_runs_of_a_task_tell_of_an_idle_timeout() -> None:
+    long = replace(a_request(-30, None, took=None), link=Link.TIME_AND_ENDPOINT)
+    given = facts((), RESET, (long, *well(M1, M2)), candidates=(Candidate(long, 0, Link.TIME_AND_ENDPOINT),), end=0.0)
+    for runs, cause in (((4.0, 4.3, 3.9, 60.0), "idle_timeout"), ((4.0, 60.0, 3.9), "unanswered")):
+        route = replace(given.routes[1], runs=runs)
+        began = replace(given.attempt, start_at=at(-4))
+        assert judge(replace(given, attempt=began, routes={1: route})).cause == cause
+
+
+def test_a_slow_try_that_waited_for_its_worker_did_not_lose_that_time_to_a_request_of_somebody() -> None:
+    other = replace(a_request(-20, took=40.0), link=Link.TIME_AND_ENDPOINT)
+    given = facts((), None, (other,), candidates=(Candidate(other, 0, Link.TIME_AND_ENDPOINT),), end=30.0, slow=True,
+                  state="success", own_s=70.0, median_s=5.0)  # fmt: skip
+    waited = replace(given, attempt=replace(given.attempt, queued_at=at(-40), start_at=at(28)))
+    assert judge(waited).cause == "slot_starvation"
+    assert judge(replace(given, attempt=replace(given.attempt, queued_at=at(-40), start_at=at(-10)))).request is None
+
+
+def test_where_lines_are_lost_the_device_s_own_word_still_counts_and_a_silence_does_not() -> None:
+    lossy = Coverage(True, known_host=True, thin="lb1 lacks lines")
+    off = health(-30, "unavailable", kind="virtual", pool="", member=VS)
+    assert judge(replace(unreached("connect", (), (off,)), coverage=lossy)).cause == "vip_unreachable"
+    assert judge(replace(unreached("connect", CUT), coverage=lossy)).cause == "no_data"
+    here_and_there = replace(lossy, scattered=True)
+    assert judge(replace(unreached("connect", CUT), coverage=here_and_there)).cause == "vip_unreachable"

@@ -84,3 +84,13 @@ def test_others_claims_are_seen_by_the_same_clock() -> None:
     caller = a_caller(clocks=ahead)
     loose.Match([caller], [a_request(43), a_request(44.5)], [other])
     assert [r.at for r in caller.fitting] == [at(44.5)]
+
+
+def test_where_a_caller_s_own_address_asked_another_one_s_request_is_not_its_own() -> None:
+    caller = a_caller(clients=frozenset({"10.0.0.1"}))
+    asked = [a_request(1, client="10.0.0.1"), a_request(2, client="10.0.0.9")]
+    loose.Match([caller], asked, [])
+    assert [r.client for r in caller.fitting] == ["10.0.0.1"]
+    behind = a_caller(clients=frozenset({"10.0.0.1"}))
+    loose.Match([behind], [a_request(1, client="10.0.0.3")], [])
+    assert len(behind.fitting) == 1  # a proxy may stand between
