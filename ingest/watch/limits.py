@@ -9,9 +9,9 @@ from typing import NamedTuple
 from .chance import MIDDLE
 
 # A minute counts for no more than so many of its standard deviations (and so many requests): a deployment, a pause for
-# two minutes is no shift. Errors are told sooner.
+# two minutes is no shift, and neither are its errors. Errors are told sooner than a tail.
 MOST_MIDDLE = 3.5
-MOST_TAIL, MOST_ERRORS = (3.5, 3), (6.0, 5)
+MOST_TAIL, MOST_ERRORS = (3.5, 3), (4.5, 4)
 
 
 class Minute(NamedTuple):

@@ -12,7 +12,8 @@ import pytest
 from bench import latency_watch as bench
 from ingest import histogram
 from ingest.watch import series, usual
-from ingest.watch.chance import Spread, moved, onset, pooled, shift_of, tail
+from ingest.watch.chance import Spread, beyond, moved, onset, pooled, shift_of, tail
+from ingest.watch.limits import MOST_ERRORS
 from ingest.watch.series import Series, counted, minute_of
 
 MONDAY = datetime(2026, 6, 1, tzinfo=UTC)
@@ -127,6 +128,14 @@ def test_errors_are_found_and_few_are_not(known: usual.Usual) -> None:
     assert through(one, MONDAY + timedelta(hours=10), 60, 2, failed=0) == []
     assert through(one, MONDAY + timedelta(hours=11), 2, 3, failed=1) == []
     assert "errors" in {a.kind for a in through(one, MONDAY + timedelta(hours=11, minutes=2), 4, 4, failed=20)}
+
+
+def test_a_few_errors_of_two_minutes_are_a_deployment_and_of_three_are_not() -> None:
+    def chance(*failed: int) -> float:
+        return beyond([(k, 130) for k in failed], 0.003, 0.0002, *MOST_ERRORS).chance
+
+    assert chance(0, 8, 8) > 1e-7 and chance(0, 60, 60) > 1e-7
+    assert max(chance(8, 8, 8), chance(0, 0, 8, 8, 8, 8)) < 1.3e-8
 
 
 def test_it_lasts_until_it_is_as_usual_again(known: usual.Usual) -> None:
