@@ -14,14 +14,24 @@ from bench.faults.kinds import KINDS, UNSEEN
 from bench.faults.pick import Target, choose
 from bench.faults.world import Shape, World, build, stream
 
-SPLITS = ("dev", "validation", "held_out")
-SIZES = {"small": {"dev": 10, "validation": 10, "held_out": 10}, "full": {"dev": 50, "validation": 50, "held_out": 80}}
+SPLITS = ("dev", "validation", "held_out", "storms")
+SIZES = {
+    "small": {"dev": 10, "validation": 10, "held_out": 10, "storms": 3},
+    "full": {"dev": 50, "validation": 50, "held_out": 80, "storms": 12},
+}
 CASES = 20  # of a world
+# Kinds that fail all that meets them, for worlds in which one fault fails hundreds of tries
+STORMS, STORM_CASES = ("N3", "N5", "N9", "N11", "N13", "N14", "N15", "N18", "N20", "A5", "A6"), 8
 WARM_S, EACH_S = 660.0, 190.0
 TUNED = Shape()
 HELD_OUT = Shape(
     endpoints=(20, 60), members=(1, 8), workers=(2, 9), dags=(9, 16), hours=(1.0, 1.0), rate=(3.0, 30.0), median_s=(0.01, 0.9),
     intervals=(5, 10, 30), versions=("3.3.2", "3.2.2", "2.11.2", "2.11.2"),
+)  # fmt: skip
+
+
+STORMY = Shape(
+    endpoints=(8, 14), dags=(8, 12), maps=(60, 120), rate=(10.0, 30.0), versions=("3.3.2", "2.11.2"),
 )  # fmt: skip
 
 
@@ -43,16 +53,20 @@ def plans(split: str, seed: int, size: str = "small") -> list[Plan]:
     kinds = [k for k in KINDS if split == "held_out" or k not in UNSEEN]
     if split == "held_out":
         kinds += ["N1:node", "N19", "A12"]
+    cases = CASES
+    if split == "storms":
+        kinds, cases = list(STORMS), STORM_CASES
     rng = stream(seed, split, "plan")
     deck: list[str] = []
     out = []
     for n in range(SIZES[size][split]):
-        while len(deck) < CASES:
+        while len(deck) < cases:
             fresh = list(kinds)
             rng.shuffle(fresh)
             deck += fresh
-        drawn, deck = tuple(deck[:CASES]), deck[CASES:]
-        out.append(Plan(f"{split.replace('_', '-')}-{seed}-{n:03d}", split, seed, drawn, _confounders(rng)))
+        drawn, deck = tuple(deck[:cases]), deck[cases:]
+        laid = ("background", "overlap") if split == "storms" else _confounders(rng)
+        out.append(Plan(f"{split.replace('_', '-')}-{seed}-{n:03d}", split, seed, drawn, laid))
     return out
 
 
@@ -75,7 +89,7 @@ def stage(plan: Plan) -> tuple[World, list[Fault]]:
     number = int(plan.name.rsplit("-", 1)[1])
     day = datetime(2026, 2, 1, tzinfo=UTC) + timedelta(days=(plan.seed * 37 + number) % 240, hours=number * 7 % 20)
     start = (day + timedelta(seconds=rng.randrange(3600))).timestamp()
-    world = build(plan.name, plan.seed, start, HELD_OUT if plan.split == "held_out" else TUNED)
+    world = build(plan.name, plan.seed, start, {"held_out": HELD_OUT, "storms": STORMY}.get(plan.split, TUNED))
     world.end = start + WARM_S + EACH_S * len(plan.kinds) + 300
     _lay_over(world, plan, rng)
     for dag in world.dags:

@@ -40,12 +40,16 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Storm:
-    """One fault: its tries, the incidents they are in (a try in none is alone), and whether one names its cause."""
+    """One fault: its tries, the incidents they are in (a try in none is alone), and whether one names its cause.
+
+    `messages`: a mail for each try that failed, and each line that the BIG-IP wrote about it.
+    """
 
     fault: str
     tries: int
     incidents: int
     kept: bool
+    messages: int = 0
 
 
 def _grouped(rows: Iterable[Row]) -> list[tuple[str, object, Row]]:
@@ -130,6 +134,12 @@ def storms(rows: Iterable[Row]) -> list[Storm]:
             len(found),
             len({incident for incident, _ in found}),
             any(row.cause_right and row.said.incident is not None for _, row in found),
+            _messages([row for _, row in found]),
         )
         for fault, found in sorted(by_fault.items())
     ]
+
+
+def _messages(rows: Sequence[Row]) -> int:
+    asked = [row.expected for row in rows if row.expected is not None]
+    return sum(not one.slow for one in asked) + max((one.lines for one in asked), default=0)

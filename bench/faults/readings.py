@@ -181,3 +181,32 @@ def ended(told: Told) -> list[Ended]:
         for key, t in told.tries.items()
         if t.end_at is not None
     ]
+
+
+BEFORE, AFTER = timedelta(seconds=30), timedelta(seconds=90)  # of a fault, in which the device speaks of it
+
+
+def lines_about(folder: Path, truth: Mapping[str, Any]) -> dict[str, int]:
+    """By fault how many lines of ltm.log name its virtual server, pool or members, or come of its device, while it acts.
+
+    Each is a line of an alert, or a trap. What names an object by its address alone is not counted.
+    """
+    path = folder / "f5" / "ltm.log"
+    if not path.exists():
+        return {}
+    found = [line.split(" ", 1) for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
+    said = [(datetime.fromisoformat(at.replace("Z", "+00:00")), text) for at, text in found]
+    out = {}
+    for fault in truth["faults"]:
+        named = [fault.get("endpoint"), fault.get("f5_pool"), *(fault.get("members") or ())]
+        names = {fault.get("component")} if fault.get("component_kind") == "device" else set(named)
+        lo, hi = (datetime.fromisoformat(fault[edge].replace("Z", "+00:00")) for edge in ("start", "end"))
+        spoken = [text for at, text in said if lo - BEFORE <= at <= hi + AFTER]
+        out[fault["id"]] = sum(any(name and _names(text, name) for name in names) for text in spoken)
+    return out
+
+
+def _names(text: str, name: str) -> bool:
+    """Whether a line names this object, and not one whose name only begins like it."""
+    after = text.partition(name)[2]
+    return name in text and not (after[:1].isalnum() or after[:1] == "_")

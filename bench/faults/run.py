@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-SPLITS = ("dev", "validation", "held_out")
+SPLITS = ("dev", "validation", "held_out", "storms")
 STEADY_WORLDS = {"small": 1, "full": 5}  # so many worlds are judged again in another order
 
 
@@ -200,7 +200,7 @@ def world(job: Job) -> Outcome:
             verdict["uncovered"] |= score.key(verdict) in cut
         clock.lap("grounding")
         expected = _answers(told) if job.steady else []
-    rows = score.rows(job.name, truth, told.verdicts, others, cut)
+    rows = score.rows(job.name, truth, told.verdicts, others, cut, readings.lines_about(job.folder, truth))
     steady = _steady(job, expected) if job.steady else (0, 0)
     clock.lap("order")
     if job.plan is not None and not job.keep:

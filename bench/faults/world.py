@@ -159,6 +159,7 @@ class Shape:
     median_s: tuple[float, float] = (0.03, 0.4)
     intervals: tuple[int, ...] = (5, 5, 10)
     versions: tuple[str, ...] = ("3.3.2", "3.3.2", "3.2.2", "2.11.2")
+    maps: tuple[int, int] = (3, 7)  # instances of a mapped task
 
 
 def build(name: str, seed: int, start: float, shape: Shape) -> World:
@@ -182,7 +183,7 @@ def build(name: str, seed: int, start: float, shape: Shape) -> World:
     called = [ep for ep in endpoints if not ep.execution][: rng.randint(3, 5)]
     for ep in called:
         ep.rate = rng.uniform(*shape.rate)
-    dags = [_dag(n, called, rng) for n in range(rng.randint(*shape.dags))]
+    dags = [_dag(n, called, rng, shape.maps) for n in range(rng.randint(*shape.dags))]
     clients = [f"10.50.{rng.randrange(1, 9)}.{n}" for n in range(20, 20 + rng.randint(6, 30))]
     return World(
         name, seed, start, start + hours * 3600, version, endpoints, devices, workers, dags, pools, api,
@@ -218,7 +219,7 @@ def _devices(count: int, seed: int) -> list[Device]:
     return [Device(f"bigip-{n + 1}", f"bigip-{n + 1}.{site}.example.net", f"10.10.0.{245 + n}") for n in range(count)]
 
 
-def _dag(n: int, called: list[Endpoint], rng: random.Random) -> Dag:
+def _dag(n: int, called: list[Endpoint], rng: random.Random, maps: tuple[int, int]) -> Dag:
     ep = called[n % len(called)]
     style = ("sync", "fanout", "multi", "transform", "sync", "heavy", "wait", "bulk", "multi", "deadline")[n % 10]
     pool = "calls" if rng.random() < 0.4 else "default_pool"
@@ -235,7 +236,7 @@ def _dag(n: int, called: list[Endpoint], rng: random.Random) -> Dag:
         "sync": lambda: [task("get", "call", path=f"/{ep.service}"), task("store", "code", endpoint=None, own_s=0.6),
                          task("post", "post", path=f"/{ep.service}/batch")],
         "fanout": lambda: [task("plan", "code", endpoint=None, own_s=0.4),
-                           task("fetch", "fan", path=f"/{ep.service}/items/SKU", maps=rng.randint(3, 7))],
+                           task("fetch", "fan", path=f"/{ep.service}/items/SKU", maps=rng.randint(*maps))],
         "multi": lambda: [task("collect", "multi", path=f"/{ep.service}/page", second=rng.choice(called),
                                repeats=rng.choice((0, 0, 2)))],
         "transform": lambda: [task("read", "code", endpoint=None, own_s=0.8),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from bench.faults import grouping
@@ -91,3 +94,14 @@ def test_two_faults_of_which_the_same_is_rightly_said_are_one_trouble_but_each_i
     ]
     assert (figure(found, "V16").value, figure(found, "V16m").k, figure(found, "V16d").k) == (1.0, 0, 4)
     assert figure(found, "V16x").value == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_storm_counts_mails_of_failed_tries_and_lines_of_the_device() -> None:
+    def of(number: int, **facts: Any) -> list[Row]:
+        rows = [a_row("route", "route", fault="big", incident=1) for _ in range(number)]
+        return [replace(r, expected=replace(r.expected, **facts)) for r in rows if r.expected is not None]
+
+    found = of(120, lines=30) + of(10, slow=True, lines=30)
+    assert (figure(found, "V17").k, figure(found, "V17").n) == (129, 130)
+    assert (figure(found, "V17n").k, figure(found, "V17n").n) == (149, 150)
+    assert figure(found, "V17s").value == 1.0
