@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 
@@ -98,20 +99,30 @@ def _pairs(airflow: Airflow, now: datetime) -> None:
 
 
 def _save_pairs(airflow: Airflow, start: datetime, end: datetime) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(load("run_pairs"), {"airflow": airflow.pk, "from": start, "to": end})
-        rows = cursor.fetchall()
-    deltas: dict[tuple[int, str], list[float]] = defaultdict(list)
-    for device_id, hostname, delta in rows:
-        deltas[device_id, hostname].append(float(delta))
+    """By the first /run of each try; where none crosses a device, by the requests that name their try in a header."""
+    runs: dict[tuple[int, str], list[float]] = defaultdict(list)
+    for device_id, hostname, delta in _rows("run_pairs", airflow, start, end):
+        runs[device_id, hostname].append(float(delta))
+    calls: dict[tuple[int, str], list[tuple[float, float]]] = defaultdict(list)
+    for device_id, hostname, first, last in _rows("header_pairs", airflow, start, end):
+        calls[device_id, hostname].append((first, last))
+    found = [(key, skew.of_pairs(deltas), len(deltas)) for key, deltas in runs.items()]
+    for key, spans in calls.items():
+        bounds = skew.of_bounds(*zip(*spans, strict=True)) if key not in runs else None
+        found += [(key, bounds, len(spans))] if bounds is not None else []
     SkewSample.objects.bulk_create(
         SkewSample(
             device_id=device_id, airflow=airflow, worker=hostname, at=end, offset_ms=measured.offset,
-            uncertainty_ms=measured.error, method=Method.PAIRS, samples=len(found),
+            uncertainty_ms=measured.error, method=Method.PAIRS, samples=number,
         )
-        for (device_id, hostname), found in deltas.items()
-        for measured in (skew.of_pairs(found),)
+        for (device_id, hostname), measured, number in found
     )  # fmt: skip
+
+
+def _rows(name: str, airflow: Airflow, start: datetime, end: datetime) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(load(name), {"airflow": airflow.pk, "from": start, "to": end})
+        return list(cursor.fetchall())
 
 
 @dataclass(slots=True)

@@ -65,6 +65,18 @@ def of_receipt(event_minus_receipt_ms: float, whole_seconds: bool = False) -> Me
     return Measured(event_minus_receipt_ms + room / 2, room / 2)
 
 
+def of_bounds(first_minus_start_ms: Sequence[float], last_minus_end_ms: Sequence[float]) -> Measured | None:
+    """From tries whose own requests are known: by one clock they lie between the try's start and its end.
+
+    One try in ten may say otherwise, as one does that somebody ended while it ran. None: too few, or they contradict.
+    """
+    if len(first_minus_start_ms) < LEAST_PAIRS:
+        return None
+    strays = len(first_minus_start_ms) // 10
+    high, low = sorted(first_minus_start_ms)[strays], sorted(last_minus_end_ms)[-1 - strays]
+    return Measured((low + high) / 2, max((high - low) / 2, RUN_P95_MS)) if low <= high else None
+
+
 def of_pairs(run_minus_start_ms: Sequence[float]) -> Measured:
     """From tries whose first /run is known: its time by the device less the try's start by its worker."""
     middle = median(run_minus_start_ms) - RUN_AFTER_MS

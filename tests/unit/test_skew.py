@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ingest.completeness.skew import NONE, Measured, Skew, combined, of_pairs, of_receipt
+from ingest.completeness.skew import NONE, Measured, Skew, combined, of_bounds, of_pairs, of_receipt
 from ingest.correlate import loose
 from ingest.records import Link, Outcome, TaskLog
 from ingest.rules.facts import Request
@@ -94,3 +94,12 @@ def test_where_a_caller_s_own_address_asked_another_one_s_request_is_not_its_own
     behind = a_caller(clients=frozenset({"10.0.0.1"}))
     loose.Match([behind], [a_request(1, client="10.0.0.3")], [])
     assert len(behind.fitting) == 1  # a proxy may stand between
+
+
+def test_a_try_s_own_requests_lie_between_its_start_and_its_end() -> None:
+    firsts, lasts = [6300.0, 6900, 7400, 6600, 8000, 9000, 6500, 7000, 6400, 8100], [4980.0] * 9 + [9900]
+    measured = of_bounds(firsts, lasts)
+    assert measured is not None  # one of ten was ended by somebody: its process went on
+    assert measured.offset - measured.error == 4980 and measured.offset + measured.error == 6400
+    assert of_bounds(firsts[:4], lasts[:4]) is None
+    assert of_bounds([100.0] * 5, [200.0] * 5) is None
