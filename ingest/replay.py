@@ -247,6 +247,7 @@ def _once(feed: Feed, epoch: int, content: Any, save: Any) -> Counts:
 def _icontrol(capture: Capture, feed: Feed) -> Counts:
     assert feed.device is not None
     Feed.objects.filter(pk=feed.pk).update(last_row_at=capture.end)
+    _complete(capture, feed)
     return snapshot_feed.save(feed.device, capture.icontrol, capture.end)
 
 
