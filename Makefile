@@ -3,7 +3,7 @@
 SHELL = /bin/sh
 PY = .venv/bin/python
 PINS = requirements.txt requirements-dev.txt
-PURE = ingest/records.py ingest/device_records.py ingest/device_findings.py ingest/f5config ingest/capture.py ingest/completeness/intervals.py ingest/completeness/skew.py ingest/completeness/usual.py ingest/incidents/alike.py ingest/incidents/groups.py ingest/incidents/onset.py ingest/parsers ingest/rules ingest/watch/chance.py ingest/watch/learn.py ingest/watch/series.py ingest/watch/usual.py dashboards/filters.py dashboards/bounds.py dashboards/charts.py \
+PURE = ingest/records.py ingest/device_records.py ingest/device_findings.py ingest/f5config ingest/capture.py ingest/completeness/intervals.py ingest/completeness/skew.py ingest/completeness/usual.py ingest/incidents/alike.py ingest/incidents/explained.py ingest/incidents/groups.py ingest/incidents/onset.py ingest/parsers ingest/rules ingest/watch/chance.py ingest/watch/learn.py ingest/watch/limits.py ingest/watch/series.py ingest/watch/usual.py dashboards/filters.py dashboards/bounds.py dashboards/charts.py \
        dashboards/timeline.py airf5/env.py airf5/sql.py airf5/embedded
 
 .DEFAULT_GOAL := help

@@ -11,7 +11,7 @@ from ingest.incidents import extent, onset
 from ingest.incidents.alike import REOPEN, WEAK
 from ingest.incidents.groups import Group, merged, sequence
 
-Key = tuple[int, str, str, frozenset[str]]
+Key = tuple[int, str, str, frozenset[str], frozenset[datetime | None]]
 
 
 def continued(groups: Sequence[Group], missing: Callable[[datetime, datetime], bool]) -> list[Group]:
@@ -24,7 +24,8 @@ def continued(groups: Sequence[Group], missing: Callable[[datetime, datetime], b
     alike: dict[Key, list[Group]] = defaultdict(list)
     for g in groups:
         if g.verdicts and g.cause != WEAK:
-            alike[g.first.group, g.first.place, g.cause, g.members].append(g)
+            explained = frozenset(i.part_of for i in g.verdicts)  # what a greater trouble did is not what came after it
+            alike[g.first.group, g.first.place, g.cause, g.members, explained].append(g)
     pairs = [
         (a, b)
         for found in alike.values()

@@ -62,7 +62,7 @@ class Extent:
     began: Cut | None = None
     well: int = 0  # requests of the component that went well while it lasted
     good: Edge | None = None  # the first request answered well after it
-    good_since: bool = False  # some request was answered well after it
+    good_since: bool = False  # enough requests were answered well after it
 
 
 @dataclass(slots=True)
@@ -91,15 +91,17 @@ class Target:
         place = {"refused": 2, "denied": 2, "slow": 4}.get(self.kind)
         return [Minute(m[0], min(m[1], m[3] + (m[place] if place else 0)), m[1]) for m in self.minutes]
 
+    def rates(self) -> tuple[float, float]:
+        """How often its requests fail while it does, and how often otherwise."""
+        return onset.rates(self.counted(), self.first, self.last)
+
     def before(self) -> list[Minute]:
         """Its minutes from when it was last well to its first sign."""
-        counted = self.counted()
-        return onset.before(counted, self.first, onset.rates(counted, self.first, self.last))
+        return onset.before(self.counted(), self.first, self.rates())
 
     def after(self) -> list[Minute]:
         """Its minutes from its last sign to when it was well again."""
-        counted = self.counted()
-        return onset.after(counted, self.last, onset.rates(counted, self.first, self.last))
+        return onset.after(self.counted(), self.last, self.rates())
 
     def parts(self) -> Iterable[tuple[int, int]]:
         return ((endpoint, member) for endpoint in self.endpoints for member in self.members)
@@ -236,12 +238,16 @@ def _wells(targets: Sequence[Target], extents: Sequence[Extent]) -> None:
     }
     for n, (t, extent) in enumerate(zip(targets, extents, strict=True)):
         after = [m for m in t.counted() if m.start + EDGE > extent.last and m.all > m.bad]
-        extent.good_since = any(m.start >= extent.last for m in after)
+        goods = sum(m.all - m.bad for m in after if m.start >= extent.last)
+        extent.good_since = onset.seen_well(goods, t.rates())
         for endpoint, member in t.parts() if after else ():
             lo = max(after[0].start, extent.last)
             _append(columns, (n, endpoint, member, lo, min(after[0].start + 2 * EDGE, t.hi), True, "good"))
     if columns["targets"]:
         for n, _, *row in _rows("incident_edges", {**columns, "most": 1}):
             if extents[n].good is None:
-                extents[n].good = Edge(*row)
-                extents[n].good_since = True
+                extents[n].good = edge = Edge(*row)
+                if onset.minute_of(edge.at) <= extents[n].last:  # in the minute of the last bad one: not counted above
+                    rates, counted = targets[n].rates(), targets[n].counted()
+                    goods = 1 + sum(m.all - m.bad for m in counted if m.start >= extents[n].last)
+                    extents[n].good_since |= onset.seen_well(goods, rates)

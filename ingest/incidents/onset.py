@@ -17,6 +17,9 @@ from math import log
 
 MINUTE = timedelta(minutes=1)
 PROOF = log(100)  # so much likelier has "it was well" to be
+SEEN_WELL = log(
+    20
+)  # so much likelier for an incident to be over: one good answer of what failed always, several of others
 EVEN = 0.5  # how often requests are taken to fail where none that failed was counted
 MOST, LEAST = 0.98, 0.002  # a rate of none or all would make one single request a proof
 
@@ -79,6 +82,12 @@ def kept_failing(minutes: Sequence[Minute], start: datetime, end: datetime, paus
         return False
     hit = [m for m in between if m.start in (minute_of(start), minute_of(end))]
     return not _run(between, rates(hit, start, end))[1]
+
+
+def seen_well(good: int, rates: tuple[float, float]) -> bool:
+    """Whether so many requests that went well, and none that did not, say that the trouble is over."""
+    trouble, usual = rates
+    return good * log((1 - usual) / (1 - trouble)) >= SEEN_WELL
 
 
 def _reach(minutes: Sequence[Minute], rates: tuple[float, float]) -> int:

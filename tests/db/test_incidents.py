@@ -1,101 +1,17 @@
-"""Incidents over time: whatever arrives in whatever order, the same ones stand in the end, and none of them flaps."""
+"""Incidents over time: from when to when they last, what opens one, what their rows say, and none of them flaps."""
 
 from __future__ import annotations
 
-import itertools
-import math
-import random
-import time
-from collections import Counter
-from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
-
-import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from ingest import actions, models
 from ingest.incidents.extent import IDLE, QUIET
 from ingest.incidents.groups import LEAST_OUT
 from ingest.incidents.update import update
 from ingest.models import Incident
-from ingest.records import Outcome
 from tests import world
+from tests.incident_world import a_hit, an_event, asked, at, feeds, one, standing  # noqa: F401
 from tests.world import NOW
-
-BEGIN = NOW - timedelta(hours=1)
-MEMBER = "/Common/orders1:9000"
-LINES = itertools.count(10_000_000)
-
-
-def at(seconds: float) -> datetime:
-    return BEGIN + timedelta(seconds=seconds)
-
-
-@pytest.fixture(autouse=True)
-def feeds() -> models.Feed:
-    """What is live: one Airflow, one BIG-IP whose request log is complete to now."""
-    world.a_route()
-    device = models.Device.objects.get(name="bigip-1")
-    world.a_feed("prod/api", "airflow_api", airflow=world.an_airflow(), capture="")
-    world.a_feed("bigip-1/ltm", "f5_ltm", device=device, complete_to=NOW)
-    return world.a_feed("bigip-1/request", device=device, complete_to=NOW)
-
-
-def a_hit(seconds: float, cause: str = "member_grey", route: str = "orders", **changes: Any) -> models.Verdict:
-    """A try that was failed by its route at this time."""
-    endpoint = world.a_route(route)
-    member = f"/Common/{route}1:9000"
-    at_member = {"component_kind": "member", "component": member}
-    facts = at_member if cause.startswith(("member", "slow_member", "reset_by_server")) else {}
-    tried = world.a_try(f"dag_{route}", at=at(seconds), state="failed", end_at=at(seconds + 2))
-    culprit = changes.pop("culprit", "service" if cause.startswith("service") else "route")
-    return world.a_verdict(
-        tried, culprit, cause, endpoint=endpoint, f5_pool=endpoint.f5_pool, bad_at=at(seconds), **{**facts, **changes}
-    )
-
-
-def an_event(seconds: float, state: str, name: str = MEMBER, pool: str = "orders", **more: Any) -> models.HealthEvent:
-    f5_pool = world.a_route(pool).f5_pool
-    member = models.Member.objects.get(f5_pool=f5_pool, name=name) if name else None
-    device = models.Device.objects.get(name="bigip-1")
-    feed = models.Feed.objects.get(name="bigip-1/ltm")
-    return models.HealthEvent.objects.create(
-        device=device, feed=feed, at=at(seconds), kind="member" if name else "pool", state=state, f5_pool=f5_pool,
-        member=member, object=name, message_id=str(time.monotonic_ns())[-12:], raw=f"{name} {state}", **more,
-    )  # fmt: skip
-
-
-def asked(first: float, last: float, every: float = 5, bad: bool = False, member: str = MEMBER) -> None:
-    """Requests of the member at a steady pace, with their minutes."""
-    endpoint = world.a_route()
-    found = models.Member.objects.get(name=member)
-    sample = world.a_request(endpoint, at(first), member_id=found.pk)
-    facts = {name: getattr(sample, name) for name in ("f5_pool_id", "client_id", "path_id", "agent_id", "response_us")}
-    facts |= {"outcome": Outcome.SERVER_ERROR, "status": 503} if bad else {"outcome": Outcome.OK, "status": 200}
-    sample.delete()
-    moments = [at(first + n * every) for n in range(math.ceil((last - first) / every))]
-    models.Request.objects.bulk_create(
-        models.Request(line_id=next(LINES), ts=when, endpoint_id=endpoint.pk, member_id=found.pk, method=1, link=0, **facts)
-        for when in moments
-    )  # fmt: skip
-    for minute, count in Counter(when.replace(second=0, microsecond=0) for when in moments).items():
-        row, _ = models.RequestMinute.objects.get_or_create(
-            endpoint_id=endpoint.pk, member_id=found.pk, start=minute, defaults={"histogram": [0] * 80}
-        )
-        row.requests, row.server_errors = row.requests + count, row.server_errors + bad * count
-        row.save()
-
-
-def standing() -> list[Incident]:
-    return list(Incident.objects.filter(merged_into=None).order_by("start", "component"))
-
-
-def one() -> Incident:
-    (found,) = standing()
-    return found
-
 
 # From when to when
 
@@ -192,6 +108,43 @@ def test_hits_an_hour_apart_are_two_incidents_if_the_component_was_well_between(
     assert [(i.tries, i.start) for i in standing()] == [(1, at(0)), (1, at(1200))]
 
 
+def test_what_a_gap_may_hide_does_not_make_two_hits_an_hour_apart_one_incident() -> None:
+    request = models.Feed.objects.get(name="bigip-1/request")
+    a_hit(0)
+    a_hit(1800)
+    asked(-60, 1860, every=15, bad=True)
+    models.Gap.objects.create(feed=request, start=at(900), end=at(960), reason="no receiver")
+    update("", NOW)
+    assert [i.tries for i in standing()] == [1, 1]
+
+
+def test_what_nobody_answered_names_no_cause_that_could_go_on_for_an_hour() -> None:
+    a_hit(0, "unanswered")
+    a_hit(1800, "unanswered")
+    asked(-60, 1860, every=15, bad=True)
+    update("", NOW)
+    assert [i.tries for i in standing()] == [1, 1]
+
+
+def test_a_member_that_fails_now_and_then_is_not_well_after_one_good_answer() -> None:
+    request = models.Feed.objects.get(name="bigip-1/request")
+
+    def state(known: float) -> bool:
+        request.complete_to = at(known)
+        request.save()
+        update("", NOW)
+        return one().end is not None
+
+    asked(-600, 0)
+    asked(0, 60, every=20, bad=True)
+    asked(10, 60, every=20)
+    a_hit(40)
+    asked(100, 101)
+    assert not state(180), "it answers half of its requests well while it fails"
+    asked(121, 221)
+    assert state(240)
+
+
 # What opens one
 
 
@@ -238,6 +191,17 @@ def test_a_failover_has_one_parent_and_its_parts_stay_rows() -> None:
     assert parent.reach["dags"] == ["dag_orders", "dag_prices", "dag_reports"]
     update("", NOW)
     assert Incident.objects.get(parent=None).pk == parent.pk
+
+
+def test_an_overload_and_what_the_api_suffers_by_it_have_one_parent_named_by_the_overload() -> None:
+    a_hit(0, "api_unreachable", "api")
+    a_hit(20, "device_overload", "reports")
+    later = a_hit(400, "api_unreachable", "api")
+    update("", NOW)
+    (parent,) = Incident.objects.filter(component="bigip")
+    assert (parent.cause, parent.tries, parent.start) == ("device_overload", 2, at(0))
+    later.refresh_from_db()
+    assert later.incident is not None and later.incident.parent_id is None
 
 
 def test_a_parent_that_is_left_with_one_part_goes() -> None:
@@ -325,145 +289,3 @@ def test_reach_names_pools_runs_and_who_asks_the_same_members() -> None:
     assert (reach["dags"], reach["airflow_pools"], reach["runs"]) == (["dag_orders"], ["default_pool"], 1)
     assert (reach["runs_in_flight"], reach["dags_in_flight"]) == (2, ["dag_orders", "reader"])
     assert reach["shared_endpoints"] == [shared.name]
-
-
-# Any order, any number of runs
-
-
-def arrivals(rng: random.Random) -> list[Callable[[], Any]]:
-    """An hour with troubles of several kinds, each row as something that arrives."""
-
-    def hit(*facts: Any, **more: Any) -> Callable[[], Any]:
-        return lambda: a_hit(*facts, **more)
-
-    def event(*facts: Any) -> Callable[[], Any]:
-        return lambda: an_event(*facts)
-
-    found = [hit(rng.uniform(0, 300)) for _ in range(6)]
-    found += [hit(rng.uniform(900, 1000), "slow_member") for _ in range(3)]
-    found += [hit(rng.uniform(890, 1010), "unanswered") for _ in range(3)]
-    found += [hit(rng.uniform(0, 20), "failover", route) for route in ("reports", "prices") for _ in range(2)]
-    found += [hit(rng.uniform(2000, 2100), "service_failing", "reports") for _ in range(3)]
-    found += [event(1500, "down"), event(1700, "up"), event(2500, "no_members", ""), event(2600, "has_members", "")]
-    found += [event(1800 + 40 * n, state) for n in range(3) for state in ("down",)]
-    found += [event(1810 + 40 * n, "up") for n in range(3)]
-    found += [lambda: asked(-120, 0, 10), lambda: asked(0, 300, 10, bad=True), lambda: asked(300, 900, 20)]
-    return found
-
-
-def said() -> list[tuple[Any, ...]]:
-    """What stands, without the numbers of rows."""
-    columns = ("cause", "component", "start", "end", "tries", "messages", "first_hit_at", "noticed_at", "fingerprint")
-    rows = Incident.objects.filter(merged_into=None).order_by("start", "component", "cause")
-    return sorted([
-        (*(str(getattr(i, c)) for c in columns), i.onset.get("says"), i.ending.get("says"), i.onset.get("since"),
-         i.parent.component if i.parent else "", sorted(i.members))
-        for i in rows
-    ], key=str)  # fmt: skip
-
-
-@pytest.mark.long
-def test_any_order_of_arrival_and_any_number_of_runs_give_the_same_incidents() -> None:
-    outcomes = []
-    for seed in (None, 1, 2):
-        rng = random.Random(7)
-        found = arrivals(rng)
-        shuffled = random.Random(seed)
-        if seed is not None:
-            shuffled.shuffle(found)
-        for n, arrive in enumerate(found):
-            arrive()
-            if seed is not None and n % shuffled.choice((5, 8)) == 0:
-                update("", NOW, whole=False)
-        update("", NOW)
-        outcomes.append(said())
-        for table in (models.Verdict, models.Try, models.HealthEvent, models.RequestMinute, models.Request, Incident):
-            table.objects.all().delete()
-    assert len(outcomes[0]) >= 7
-    assert outcomes[1] == outcomes[0]
-    assert outcomes[2] == outcomes[0]
-
-
-def test_running_again_changes_nothing() -> None:
-    for arrive in arrivals(random.Random(3)):
-        arrive()
-    update("", NOW)
-    before = list(Incident.objects.order_by("pk").values())
-    for whole in (False, True):
-        update("", NOW, whole=whole)
-        assert list(Incident.objects.order_by("pk").values()) == before
-
-
-# What it costs
-
-
-# One try and its verdict, so many times: run, route and time differ.
-STORM = """
-WITH made AS (
-    INSERT INTO ingest_try
-    SELECT c.*
-    FROM generate_series(1, %(count)s) AS n,
-         LATERAL (SELECT %(begin)s::timestamptz + n %% 3000 * interval '1 s' AS at) m,
-         ingest_try t,
-         LATERAL jsonb_populate_record(t, jsonb_build_object(
-             'id', nextval(pg_get_serial_sequence('ingest_try', 'id')), 'run_id', 'run' || n, 'dag_id', 'dag' || n %% 50,
-             'queued_at', m.at, 'end_at', m.at + interval '5 s')) c
-    WHERE t.id = %(try)s
-    RETURNING id, queued_at
-)
-INSERT INTO ingest_verdict
-SELECT c.*
-FROM made m, ingest_endpoint e, ingest_verdict v,
-     LATERAL jsonb_populate_record(v, jsonb_build_object(
-         'id', nextval(pg_get_serial_sequence('ingest_verdict', 'id')), 'try_row_id', m.id, 'bad_at', m.queued_at,
-         'component', '/Common/r' || m.id %% 40 || '1:9000', 'endpoint_id', e.id, 'f5_pool_id', e.f5_pool_id)) c
-WHERE v.id = %(verdict)s AND e.name = '/Common/vs_r' || m.id %% 40
-"""
-
-
-def many_verdicts(count: int) -> None:
-    """So many open verdicts of 40 routes, written at once."""
-    for n in range(40):
-        world.a_route(f"r{n}")
-    verdict = a_hit(0, route="r0")
-    with connection.cursor() as cursor:
-        cursor.execute(STORM, {"try": verdict.try_row_id, "verdict": verdict.pk, "count": count, "begin": BEGIN})
-        assert cursor.rowcount == count
-        cursor.execute(
-            "ANALYZE ingest_try, ingest_verdict"
-        )  # what tests before it rolled back would mislead the planner
-
-
-def statements() -> int:
-    with CaptureQueriesContext(connection) as caught:
-        update("", NOW, whole=False)
-    return len(caught)
-
-
-@pytest.mark.long
-def test_its_statements_do_not_grow_with_verdicts_nor_with_incidents() -> None:
-    a_hit(0)
-    few = statements()
-    many_verdicts(800)
-    assert statements() <= few + 3, "a new incident, what is found of it, and what it holds"
-    assert few <= 36
-    assert statements() <= few
-
-
-@pytest.mark.long
-def test_ten_thousand_open_verdicts_are_brought_up_to_date_in_two_seconds() -> None:
-    many_verdicts(10_000)
-    update("", NOW, whole=False)
-    a_hit(10)
-    began = time.perf_counter()
-    update("", NOW, whole=False)
-    took = time.perf_counter() - began
-    assert sum(i.tries for i in standing()) == 10_002
-    assert took < 2 * slower()
-
-
-def slower() -> float:
-    """How much slower than a machine of its own this one is just now: others may be at work on it."""
-    began = time.perf_counter()
-    sum(n * n for n in range(1_000_000))
-    return max(1.0, (time.perf_counter() - began) / 0.1)
