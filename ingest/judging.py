@@ -9,13 +9,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import QuerySet
-from django.db.models.expressions import RawSQL
+from django.db.models import Exists, OuterRef
 
 from airf5 import sql
 from airf5.failpoints import failpoint
 from ingest import rawlines, waiting
-from ingest.correlate import World, facts_of, load, span, world_of
+from ingest.correlate import TryRow, World, facts_of, load, read, world_of
 from ingest.models import Airflow, Evidence, Feed, Gap, Try, Verdict, VerdictHistory
 from ingest.records import Link
 from ingest.rules import RULES_VERSION, bad, judge
@@ -28,17 +27,17 @@ SLOW_FACTOR, SLOW_EXTRA_S, SLOW_SAMPLES = 2.0, 10.0, 5  # DESIGN section 4
 SETTLED = timedelta(seconds=5)  # lines of one device reach us out of order by less
 MONITOR_WAIT = timedelta(seconds=38)  # a monitor may say why as late as this
 ENDED = ("success", "failed")
-VERSION = RawSQL("ingest_try.xmin::text::bigint", ())  # any change of the row gives it another one
 
 
 def judge_pending(now: datetime, limit: int = BATCH) -> int:
     """Judge up to `limit` tries of each Airflow that changed or whose data has now arrived; returns how many were."""
     done = 0
-    for airflow in Airflow.objects.filter(tries__judge=True).distinct().order_by("pk"):
+    waits = Exists(Try.objects.filter(airflow=OuterRef("pk"), judge=True))
+    for airflow in Airflow.objects.filter(waits).order_by("pk"):
         with transaction.atomic():
             # One worker judges one Airflow at a time: for another one nothing is due, and it comes back later
             if marks := waiting.due(airflow, limit):
-                found = {t.pk: t for t in readable(Try.objects.filter(pk__in=marks))}
+                found = {t.pk: t for t in read(Try.objects.filter(pk__in=marks))}
                 _settle(airflow, [found[pk] for pk in marks if pk in found], now, marks)
                 done += len(found)
     return done
@@ -54,16 +53,11 @@ def judge_again(airflow: Airflow, ids: Sequence[int], now: datetime) -> Answers:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", (waiting.LOCK, airflow.pk))
-        found = list(readable(Try.objects.filter(airflow=airflow, pk__in=ids, end_at__isnull=False)).order_by("pk"))
+        found = read(Try.objects.filter(airflow=airflow, pk__in=ids, end_at__isnull=False).order_by("pk"))
         said = _settle(airflow, found, now)
         waits = [v.try_row_id for v in said.verdicts if v.status != Verdict.Status.FINAL]
         Try.objects.filter(pk__in=waits, judge=False).update(judge=True)
         return said
-
-
-def readable(tries: QuerySet[Try]) -> QuerySet[Any]:
-    """With what judging needs of each: its verdict, its log and the version of its row."""
-    return tries.select_related("verdict", "log").annotate(version=VERSION)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,12 +66,12 @@ class Answers:
 
     verdicts: list[Verdict]
     proofs: dict[int, Sequence[Any]]  # by try
-    without: list[Try]  # read as ended, and neither failed nor slow: no verdict is due
+    without: list[TryRow]  # read as ended, and neither failed nor slow: no verdict is due
     world: World | None = None
 
 
-def answers(airflow: Airflow, found: Sequence[Try], now: datetime) -> Answers:
-    """What the rules say now of tries of one Airflow that were read by `readable`; writes nothing."""
+def answers(airflow: Airflow, found: Sequence[TryRow], now: datetime) -> Answers:
+    """What the rules say now of tries of one Airflow; writes nothing."""
     tries = [t for t in found if t.state in ENDED and t.try_number >= 1]
     if not tries:
         return Answers([], {}, [])
@@ -88,10 +82,12 @@ def answers(airflow: Airflow, found: Sequence[Try], now: datetime) -> Answers:
     return _answers(airflow, judged, without, slow, medians, now) if judged else Answers([], {}, without)
 
 
-def _settle(airflow: Airflow, found: Sequence[Any], now: datetime, marks: Mapping[int, str] | None = None) -> Answers:
+def _settle(
+    airflow: Airflow, found: Sequence[TryRow], now: datetime, marks: Mapping[int, str] | None = None
+) -> Answers:
     """Judge and save; the mark stays on what is not final."""
     said = answers(airflow, found, now)
-    old = {t.pk: t.verdict for t in found if hasattr(t, "verdict")}
+    old = {t.pk: t.verdict for t in found if t.verdict is not None}
     _drop([t for t in said.without if t.pk in old], now)
     if said.world is not None:
         _save(said.verdicts, old, said.proofs, now, said.world)
@@ -101,14 +97,14 @@ def _settle(airflow: Airflow, found: Sequence[Any], now: datetime, marks: Mappin
     return said
 
 
-def _drop(tries: Sequence[Try], now: datetime) -> None:
+def _drop(tries: Sequence[TryRow], now: datetime) -> None:
     """No verdict is due any more: what was said is kept as history."""
     if tries:
-        _keep([(t.verdict, VerdictHistory.NOT_DUE) for t in tries], now)
+        _keep([(t.verdict, VerdictHistory.NOT_DUE) for t in tries if t.verdict], now)
         Verdict.objects.filter(try_row__in=[t.pk for t in tries]).delete()
 
 
-def _mark(found: Sequence[Any], done: set[int], marks: Mapping[int, str] | None) -> None:
+def _mark(found: Sequence[TryRow], done: set[int], marks: Mapping[int, str] | None) -> None:
     """Take the mark from what is finally judged, but for tries that somebody changed since they were read."""
     parameters = {
         "tries": [t.pk for t in found], "versions": [t.version for t in found],
@@ -119,7 +115,7 @@ def _mark(found: Sequence[Any], done: set[int], marks: Mapping[int, str] | None)
         load.rows("judged", **parameters)
 
 
-def _slow(tries: Sequence[Try]) -> tuple[dict[int, bool], dict[int, tuple[int, float | None]]]:
+def _slow(tries: Sequence[TryRow]) -> tuple[dict[int, bool], dict[int, tuple[int, float | None]]]:
     """Own and code times set; which tries succeeded slowly; (samples, median own time) of their tasks."""
     found = load.rows("own_seconds", **load.around_ends(tries))
     times = {row[0]: row for row in found}
@@ -127,7 +123,7 @@ def _slow(tries: Sequence[Try]) -> tuple[dict[int, bool], dict[int, tuple[int, f
     slow = {}
     for t in tries:
         _, t.own_s, _, _, t.code_s, *usual = times.get(t.pk, (t.pk, None, 0, None, None, 0, None))
-        t.usual_code = Usual(*usual)  # for `_verdict`
+        t.usual_code = Usual(*usual)
         samples, median = medians.get(t.pk, (0, None))
         if t.state == "success" and t.own_s is not None and median is not None and samples >= SLOW_SAMPLES:
             slow[t.pk] = t.own_s > SLOW_FACTOR * median and t.own_s > median + SLOW_EXTRA_S
@@ -136,13 +132,13 @@ def _slow(tries: Sequence[Try]) -> tuple[dict[int, bool], dict[int, tuple[int, f
 
 def _answers(
     airflow: Airflow,
-    tries: Sequence[Try],
-    without: list[Try],
+    tries: Sequence[TryRow],
+    without: list[TryRow],
     slow: dict[int, bool],
     medians: dict[int, tuple[int, float | None]],
     now: datetime,
 ) -> Answers:
-    world = world_of(airflow, min(span(t)[0] for t in tries))
+    world = world_of(airflow, min(t.span[0] for t in tries))
     found = facts_of(airflow, world, tries, slow, medians)
     marks = Watermarks(world)
     rows, proofs = [], {}
@@ -163,7 +159,7 @@ class Watermarks:
         lasting = [g for g in world.gaps if g.end is None and g.kind != Gap.Kind.OTHER]
         self.lost_from = {g.feed_id: g.start for g in reversed(lasting)}
 
-    def waiting_for(self, t: Try, failed_call: bool) -> list[str]:
+    def waiting_for(self, t: TryRow, failed_call: bool) -> list[str]:
         """What has not arrived yet, in words; a closed feed has said all it will."""
         assert t.end_at is not None
         out = []
@@ -182,7 +178,7 @@ class Watermarks:
         return out
 
 
-def _verdict(t: Try, facts: Facts, finding: Finding, waiting: list[str], now: datetime, world: World) -> Verdict:
+def _verdict(t: TryRow, facts: Facts, finding: Finding, waiting: list[str], now: datetime, world: World) -> Verdict:
     request, place = finding.request, finding.place
     endpoint_id = request.endpoint_id if request else (place.endpoint_id if place else None)
     return Verdict(

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from airf5.failpoints import failpoint, planted
@@ -28,7 +29,7 @@ from ingest import (
 )
 from ingest.completeness import clocks, ledger, recount
 from ingest.incidents import update as incidents
-from ingest.models import Airflow, Batch, Feed, Slot
+from ingest.models import Airflow, Batch, Feed, Slot, Try
 from ingest.setup import templates
 from ingest.sources import spool
 from ingest.sources.http import SourceRefused, SourceUnavailable, back_off_s
@@ -229,7 +230,8 @@ def correlate(now: datetime, limit: int = JUDGE_AT_ONCE) -> int:
         if feed.complete_to:
             requests.expire_halves(feed, feed.complete_to)
     failpoint("correlate.expired")
-    for airflow in Airflow.objects.filter(tries__judge=True, tries__ti_id=None).distinct():
+    nameless = Exists(Try.objects.filter(airflow=OuterRef("pk"), judge=True, ti_id=None))
+    for airflow in Airflow.objects.filter(nameless):
         bind_forgotten(airflow)
     if leases.claim_slot("recount", now, RECOUNT_EVERY):
         clocks.update(now)

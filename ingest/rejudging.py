@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from ingest import judging, partitions
-from ingest.correlate import span
+from ingest.correlate import TryRow, read, span
 from ingest.incidents import update as incidents
 from ingest.models import Airflow, Feed, Review, Try, Verdict
 from ingest.rules import RULES_VERSION
@@ -136,13 +136,13 @@ def _one_batch(
         if dry:
             with connection.cursor() as cursor:
                 cursor.execute("SET LOCAL transaction_read_only = on")
-        found = list(judging.readable(Try.objects.filter(airflow=airflow, pk__in=ids)).order_by("end_at", "pk"))
+        found = read(Try.objects.filter(airflow=airflow, pk__in=ids).order_by("end_at", "pk"))
         reviews = _reviews(ids)
         said = judging.answers(airflow, found, now) if dry else judging.judge_again(airflow, ids, now)
     new = {v.try_row_id: v for v in said.verdicts}
     for t in found:
         difference.judged += 1
-        changed = _count(difference, getattr(t, "verdict", None), new.get(t.pk), reviews.get(t.pk))
+        changed = _count(difference, t.verdict, new.get(t.pk), reviews.get(t.pk))
         if changed:
             told(_row(airflow, t, new.get(t.pk), reviews.get(t.pk)))
 
@@ -196,12 +196,12 @@ def _said(v: Verdict) -> tuple[Any, ...]:
     return v.sentence, v.confidence, v.rule
 
 
-def _row(airflow: Airflow, t: Try, new: Verdict | None, review: Review | None) -> dict[str, Any]:
+def _row(airflow: Airflow, t: TryRow, new: Verdict | None, review: Review | None) -> dict[str, Any]:
     """One try whose answer differs: its key, both answers (None: no verdict), and the review that stands."""
     key = ("dag_id", "run_id", "task_id", "map_index", "try_number")
     return {
         "airflow": airflow.name, **{name: getattr(t, name) for name in key}, "state": t.state,
-        "old": _answer(getattr(t, "verdict", None)), "new": _answer(new),
+        "old": _answer(t.verdict), "new": _answer(new),
         "review": review and {"says": review.says, "author": review.author, "culprit": review.culprit,
                               "cause": review.cause, "component": review.component},
     }  # fmt: skip

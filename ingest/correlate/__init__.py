@@ -1,7 +1,8 @@
 """Sets are joined in SQL here, judged in pure Python elsewhere: a batch of tries in, their Facts out."""
 
-from .gather import facts_of, span
+from .gather import facts_of
+from .tries import TryRow, read, span
 from .world import World
 from .world import of as world_of
 
-__all__ = ["World", "facts_of", "span", "world_of"]
+__all__ = ["TryRow", "World", "facts_of", "read", "span", "world_of"]

@@ -7,11 +7,12 @@ a try's facts do not depend on the batch it is judged in.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import takewhile
+from operator import attrgetter
 
 from ingest.rules.facts import Minute, Request
 
@@ -70,23 +71,27 @@ def _minutes(lo: datetime, hi: datetime) -> Iterator[datetime]:
         start += MINUTE
 
 
+_start = attrgetter("start")
+
+
 class Crowd:
     """How busy endpoints are, by the minute."""
 
     def __init__(self, places: Iterable[Place]) -> None:
         windows = merged((endpoint, at - USUAL, at + WIDE) for endpoint, at in places)
         self._minutes: dict[int, dict[datetime, int]] = defaultdict(dict)
-        self._failed: dict[int, dict[datetime, tuple[int, int]]] = defaultdict(dict)
-        for endpoint, us, number, errors, unanswered in load.windowed("crowd", windows):
-            self._minutes[endpoint][load.moment(us)] = int(number)
-            self._failed[endpoint][load.moment(us)] = int(errors), int(unanswered)
+        self._counts: dict[int, list[Minute]] = defaultdict(list)
+        for endpoint, us, *numbers in sorted(load.windowed("crowd", windows)):
+            minute = Minute(load.moment(us), *map(int, numbers))
+            self._minutes[endpoint][minute.start] = minute.requests
+            self._counts[endpoint].append(minute)
 
     def counts(self, place: Place) -> tuple[Minute, ...]:
         """The whole minutes around a place, in order of time."""
         endpoint, at = place
-        found, failed = self._minutes.get(endpoint, {}), self._failed.get(endpoint, {})
-        starts = sorted(start for start in found if at - COUNTED <= start <= at + WIDE)
-        return tuple(Minute(start, found[start], *failed[start]) for start in starts)
+        found = self._counts.get(endpoint, [])
+        first, end = bisect_left(found, at - COUNTED, key=_start), bisect_right(found, at + WIDE, key=_start)
+        return tuple(found[first:end])
 
     def about(self, endpoint: int, lo: datetime, hi: datetime) -> float:
         """About so many requests, taking those of a minute as evenly spread."""

@@ -7,18 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Q
-
 from ingest import records
 from ingest.completeness.clocks import Clocks
 from ingest.completeness.skew import NONE, Skew
-from ingest.models import Airflow, Endpoint, Try
+from ingest.models import Airflow, Endpoint
 from ingest.rules import bad
 from ingest.rules.facts import Attempt, Candidate, Change, Coverage, Facts, Job, Request
 
 from . import lacks, load, loose
 from .around import NEAR, USUAL, merged
 from .routes import Place, Routes, addresses, routes_of
+from .tries import TryRow, others
 from .world import World
 
 BEFORE_RUN = timedelta(minutes=10)
@@ -30,7 +29,7 @@ class Batch:
 
     airflow: Airflow
     world: World
-    tries: Sequence[Try]
+    tries: Sequence[TryRow]
     logs: dict[int, records.TaskLog]
     exact: dict[int, list[Request]]
     lo: datetime
@@ -40,6 +39,7 @@ class Batch:
     match: loose.Match = field(default_factory=lambda: loose.Match([], [], []))
     clocks: Clocks = field(default_factory=Clocks)
     led: dict[tuple[str, int | None], frozenset[int]] = field(default_factory=dict)
+    ahead: dict[str, dict[int, Skew]] = field(default_factory=dict)
 
     @property
     def endpoints(self) -> dict[int, Endpoint]:
@@ -55,13 +55,13 @@ class Batch:
 def facts_of(
     airflow: Airflow,
     world: World,
-    tries: Sequence[Try],
+    tries: Sequence[TryRow],
     slow: dict[int, bool],
     medians: dict[int, tuple[int, float | None]],
 ) -> list[Facts]:
     """The Facts of each try, in the order given.
 
-    The tries were read with their logs. `slow`: which of them succeeded slowly; `medians`: (samples, seconds) of their
+    `slow`: which of them succeeded slowly; `medians`: (samples, seconds) of their
     tasks.
     """
     batch = _load(airflow, world, tries)
@@ -77,18 +77,11 @@ def facts_of(
     return [_complete(batch, f, (routes, reached), events, jobs, gaps) for f in first]
 
 
-def span(try_row: Try) -> tuple[datetime, datetime]:
-    """The time in which this try can have called: a resume moves start_date, so queued counts where it is known."""
-    assert try_row.end_at is not None
-    starts = [t for t in (try_row.queued_at, try_row.start_at) if t is not None]
-    return min(starts, default=try_row.end_at - timedelta(hours=1)), try_row.end_at
-
-
-def _load(airflow: Airflow, world: World, tries: Sequence[Try]) -> Batch:
+def _load(airflow: Airflow, world: World, tries: Sequence[TryRow]) -> Batch:
     clocks = world.clocks(airflow)
-    lo = min(span(t)[0] for t in tries) - timedelta(seconds=5) - clocks.farthest
-    hi = max(span(t)[1] for t in tries) + timedelta(minutes=2) + clocks.farthest
-    logs = {t.pk: log for t in tries if (log := load.log_of(t)) is not None}
+    lo = min(t.span[0] for t in tries) - timedelta(seconds=5) - clocks.farthest
+    hi = max(t.span[1] for t in tries) + timedelta(minutes=2) + clocks.farthest
+    logs = {t.pk: t.log for t in tries if t.log is not None}
     exact = load.exact_requests(tries, world.feed_names)
     return Batch(airflow, world, tries, logs, _usual_clients(exact, tries), lo, hi, clocks=clocks)
 
@@ -101,14 +94,14 @@ def _actions(batch: Batch, times: Sequence[datetime]) -> tuple[list[Change], dic
     return load.actions(devices, changed, batch.airflow.name, {t.dag_id for t in batch.tries}, heard)
 
 
-def _usual_clients(exact: dict[int, list[Request]], tries: Sequence[Try]) -> dict[int, list[Request]]:
+def _usual_clients(exact: dict[int, list[Request]], tries: Sequence[TryRow]) -> dict[int, list[Request]]:
     """Whoever reaches a virtual server can forge a key: exact requests from a stranger's address are left out.
 
     A stranger is an address that never made a UUID call while most of the try's calls came from another. A deferred
     task's trigger runs in another process, maybe on another host: its header is not measured by this.
     """
     workers = {r.client for found in exact.values() for r in found if r.link is records.Link.UUID}
-    deferrable = {t.pk for t in tries if t.rendered and "deferr" in str(t.rendered)[:2000].lower()}
+    deferrable = {t.pk for t in tries if t.defers}
     out: dict[int, list[Request]] = defaultdict(list)
     for try_id, found in exact.items():
         calls: dict[str, int] = defaultdict(int)
@@ -133,7 +126,7 @@ def _usual_clients(exact: dict[int, list[Request]], tries: Sequence[Try]) -> dic
 def _find_loose(batch: Batch, slow: dict[int, bool]) -> None:
     """Callers of the whole time, their windows, the bad requests in them, and who claims which."""
     peers, users = _others(batch)
-    logs = dict(batch.logs) | {t.pk: log for t in peers if (log := load.log_of(t)) is not None}
+    logs = dict(batch.logs) | {t.pk: t.log for t in peers if t.log is not None}
     hosts, named = load.known_hosts(batch.airflow.pk, {t.dag_id for t in batch.tries})
     learned = _learned(batch, peers, named)
     for t in (*batch.tries, *peers):
@@ -148,25 +141,20 @@ def _find_loose(batch: Batch, slow: dict[int, bool]) -> None:
     batch.match = loose.Match(callers, load.failed_requests(windows, batch.world.feed_names), users)
 
 
-def _others(batch: Batch) -> tuple[list[Try], list[loose.User]]:
+def _others(batch: Batch) -> tuple[list[TryRow], list[loose.User]]:
     """Tries of the batch's time: those that failed and are not in the batch, and the paths that tries are known to call."""
-    in_time = Q(end_at__gte=batch.lo)
-    failed = in_time & Q(state="failed", end_at__lt=batch.hi)
-    calling = in_time & Q(start_at__lt=batch.hi) & ~Q(path="")
-    mine = {t.pk for t in batch.tries}
-    peers, users = [], []
-    for t in Try.objects.filter(failed | calling, airflow=batch.airflow).select_related("log").order_by("pk"):
-        assert t.end_at is not None
-        if t.state == "failed" and t.end_at < batch.hi and t.pk not in mine:
-            peers.append(t)
-        if t.path and t.start_at is not None and t.start_at < batch.hi:
-            target = loose.target_of(None, str((t.rendered or {}).get("endpoint") or t.path))
-            users.append(loose.User(t.dag_id, t.task_id, target, t.start_at, t.end_at, _clocks(batch, t)))
+    peers, calling = others(batch.airflow.pk, [t.pk for t in batch.tries], batch.lo, batch.hi)
+    users = [
+        loose.User(
+            c.dag_id, c.task_id, loose.target_of(None, c.endpoint), c.start_at, c.end_at, _clocks(batch, c.hostname)
+        )
+        for c in calling
+    ]
     return peers, users
 
 
 def _learned(
-    batch: Batch, peers: Sequence[Try], named: Sequence[tuple[str, str, load.Host]]
+    batch: Batch, peers: Sequence[TryRow], named: Sequence[tuple[str, str, load.Host]]
 ) -> dict[tuple[str, str], frozenset[int]]:
     """The endpoints each task is known to use: from its tries' exact requests, and from the hosts its logs ever named."""
     out: dict[tuple[str, str], set[int]] = defaultdict(set)
@@ -179,7 +167,7 @@ def _learned(
 
 
 def _caller(
-    batch: Batch, t: Try, log: records.TaskLog | None, endpoints: frozenset[int], slow: bool
+    batch: Batch, t: TryRow, log: records.TaskLog | None, endpoints: frozenset[int], slow: bool
 ) -> loose.Caller | None:
     """The try as a caller: only if its log does not speak of something else than a call."""
     if t.end_at is None or (log is not None and log.exceptions and not bad.speaks_of_call(log)):
@@ -190,28 +178,25 @@ def _caller(
         # A reset names neither host nor path: any virtual server that tasks call, if it alone fits
         endpoints = frozenset(batch.endpoints)
     # start_date is right for a plain try; only what resumes (sensors, deferred tasks) moves it
-    resumes = (
-        "Sensor" in t.operator or t.start_at is None or bool(t.rendered and "deferr" in str(t.rendered)[:2000].lower())
-    )
-    lo = span(t)[0] if resumes else t.start_at
-    rendered = str((t.rendered or {}).get("endpoint") or t.path)
+    resumes = "Sensor" in t.operator or t.start_at is None or t.defers
+    lo = t.span[0] if resumes else t.start_at
     clients = frozenset(r.client for r in batch.exact.get(t.pk, ()) if r.link is records.Link.UUID)
     told = str((batch.airflow.workers or {}).get(t.hostname) or "")  # where nothing else tells its worker's address
     clients = clients or frozenset({told} - {""})
     return loose.Caller(
         t.pk, (t.dag_id, t.run_id, t.task_id, t.map_index), t.try_number, lo, t.end_at, endpoints, log,
-        loose.target_of(log, rendered), (t.own_s or t.duration_s) if slow else None, clients, clocks=_clocks(batch, t),
+        loose.target_of(log, t.endpoint), (t.own_s or t.duration_s) if slow else None, clients, clocks=_clocks(batch, t.hostname),
     )  # fmt: skip
 
 
-def _clocks(batch: Batch, t: Try) -> dict[int, Skew]:
-    """By endpoint, how far its device is ahead of the try's worker; empty where nothing is known."""
-    if not batch.clocks:
-        return {}
-    return {e.pk: batch.clocks.between(e.group_id, t.hostname) for e in batch.endpoints.values()}
+def _clocks(batch: Batch, hostname: str) -> dict[int, Skew]:
+    """By endpoint, how far its device is ahead of this worker; empty where nothing is known."""
+    if batch.clocks and hostname not in batch.ahead:
+        batch.ahead[hostname] = {e.pk: batch.clocks.between(e.group_id, hostname) for e in batch.endpoints.values()}
+    return batch.ahead.get(hostname, {})
 
 
-def _ahead(batch: Batch, t: Try, caller: loose.Caller | None) -> timedelta:
+def _ahead(batch: Batch, t: TryRow, caller: loose.Caller | None) -> timedelta:
     """How far the devices that the try's requests crossed are ahead of its worker: where they differ, the least of it."""
     if not batch.clocks:
         return timedelta(0)
@@ -240,7 +225,7 @@ def _called(batch: Batch, log: records.TaskLog | None, connection: tuple[str, in
 # Facts, first without and then with their routes
 
 
-def _facts(batch: Batch, t: Try, slow: bool) -> Facts:
+def _facts(batch: Batch, t: TryRow, slow: bool) -> Facts:
     """Everything but the routes: enough to say which requests are bad."""
     caller = batch.callers.get(t.pk)
     found: tuple[Candidate, ...] = batch.match.candidates(caller) if caller else ()
@@ -281,14 +266,14 @@ def _unreached(batch: Batch, facts: Facts) -> list[Place]:
 
 def _lacks(batch: Batch) -> dict[int, lacks.Lacks]:
     """What needed feeds lack in each try's window."""
-    windows = [lacks.Window(*span(t), _groups(batch, t)) for t in batch.tries]
+    windows = [lacks.Window(*t.span, _groups(batch, t)) for t in batch.tries]
     return {
         t.pk: lack
         for t, lack in zip(batch.tries, lacks.among(batch.world.feeds, batch.world.gaps, windows), strict=True)
     }
 
 
-def _groups(batch: Batch, t: Try) -> frozenset[int]:
+def _groups(batch: Batch, t: TryRow) -> frozenset[int]:
     """The device groups that the call named by the task's log can have crossed; none: any."""
     log = batch.logs.get(t.pk)
     if log is None or not log.host or not bad.speaks_of_call(log) or bad.speaks_of_api(log):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import connection
 from django.db.models import Q
 
 from airf5 import sql
 from ingest import records
-from ingest.models import HealthEvent, Try
+from ingest.models import HealthEvent
 from ingest.models import Job as JobRow
 from ingest.rules.facts import Change, Health, Job, Request
 
@@ -64,14 +64,21 @@ def grouped(found: Iterable[Sequence[Any]], feeds: dict[int, str]) -> dict[int, 
 BEFORE_END, AFTER_END = timedelta(days=1), timedelta(minutes=10)
 
 
-def around_ends(tries: Sequence[Try]) -> dict[str, Any]:
+class Ended(Protocol):
+    """A try, as a row of models or as plain values."""
+
+    pk: int
+    end_at: datetime | None
+
+
+def around_ends(tries: Sequence[Ended]) -> dict[str, Any]:
     """The parameters of a statement that asks for what carries the keys of these tries, which have ended."""
     ends = [t.end_at for t in tries if t.end_at is not None]
     bounds = {"from": min(ends) - BEFORE_END, "to": max(ends) + AFTER_END}
     return {"tries": [t.pk for t in tries], "before": BEFORE_END, "after": AFTER_END, **bounds}
 
 
-def exact_requests(tries: Sequence[Try], feeds: dict[int, str]) -> dict[int, list[Request]]:
+def exact_requests(tries: Sequence[Ended], feeds: dict[int, str]) -> dict[int, list[Request]]:
     """The requests of each try by UUID, header, or run and time, in time order."""
     return grouped(rows("try_requests", **around_ends(tries)), feeds)
 
@@ -153,12 +160,6 @@ def known_hosts(airflow_id: int, dags: Iterable[str]) -> tuple[dict[str, Host], 
         elif host:
             named.append((dag, task, (host, port)))
     return connections, named
-
-
-def log_of(row: Try) -> records.TaskLog | None:
-    """What the task's log says, None without one; the try was read with its log."""
-    log = getattr(row, "log", None)
-    return None if log is None else task_log(log.facts)
 
 
 def task_log(facts: dict[str, Any]) -> records.TaskLog:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from statistics import median
 from urllib.parse import urlsplit
 
 from ingest.records import Link, Outcome, TaskLog
 
+from .compare import Spread, is_failed, spread
 from .facts import Candidate, Facts, Request, Route
 
 # [workers] execution_api_timeout of Airflow's task SDK: after 5 s the client leaves and calls again.
@@ -20,7 +22,7 @@ OWN_LIMITS = ("AirflowTaskTimeout", "AirflowSensorTimeout", "TaskDeferralTimeout
 _NORMAL_404 = re.compile(r"^/execution/(xcoms|variables|connections|assets|task-reschedules)/")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Case:
     """One try with the request that decides, and how sure we are that it is this try's."""
 
@@ -38,6 +40,11 @@ class Case:
             return request.at, request.over_at
         later = [r.at for r in self.facts.requests if r.at > request.at and not r.execution]
         return request.at, max(request.at, min([end, *later])) if self.certain else request.at
+
+    @cached_property
+    def spread(self) -> Spread:
+        """Over which members what became of the request is spread; counted once, for all rules that ask."""
+        return spread(self.route, self.request, is_failed(self.request))
 
     @property
     def f5_pool(self) -> str:
@@ -58,15 +65,16 @@ def normal(request: Request) -> bool:
 
 def gave_up(request: Request, facts: Facts) -> bool:
     """The client had left before the answer came: its own limit, the SDK's, or the end of the try."""
-    if request.over_at is None or request.seconds is None:
+    if request.outcome is Outcome.UNANSWERED or request.seconds is None:
         return False
     if request.execution:
         return request.seconds > EXECUTION_TIMEOUT_S
     log = facts.log
     if log and log.timed_out and log.timeout_s and request.seconds >= 0.98 * log.timeout_s:
         return True
-    end = facts.attempt.over_at  # what was asked after it was not waited for by the try: somebody ended it while it ran
-    return request.at <= end and request.over_at > end + timedelta(seconds=0.5)
+    # What was asked after its end was not waited for by the try: somebody ended it while it ran
+    end, over = facts.attempt.over_at, request.over_at
+    return over is not None and request.at <= end and over > end + timedelta(seconds=0.5)
 
 
 def is_bad(request: Request, facts: Facts) -> bool:

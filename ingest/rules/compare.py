@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import takewhile
 from math import comb
+from operator import attrgetter
 from statistics import median
 from typing import NamedTuple
 
@@ -27,7 +30,15 @@ ENOUGH = 5  # requests that went well, where a part of all fails, are no chance
 SILENT = 0.01  # and so seldom is a member silent by chance
 
 
-@dataclass(frozen=True, slots=True)
+_AT, _MEMBER = attrgetter("at"), attrgetter("member")
+
+
+def within(rows: Sequence[Request], lo: datetime, hi: datetime) -> Sequence[Request]:
+    """Of requests in order of time those from `lo` to `hi`, both included."""
+    return rows[bisect_left(rows, lo, key=_AT) : bisect_right(rows, hi, key=_AT)]
+
+
+@dataclass(frozen=True)
 class Spread:
     """How one kind of trouble is spread over the members that were asked."""
 
@@ -35,13 +46,13 @@ class Spread:
     asked: dict[str, int]
     known: int  # members the pool is known to have
 
-    @property
+    @cached_property
     def failing(self) -> tuple[str, ...]:
         """The members with at least half of the worst member's share."""
         worst = max((self.share(m) for m in self.asked), default=0.0)
         return tuple(sorted(m for m in self.asked if worst > 0 and self.share(m) >= 0.5 * worst))
 
-    @property
+    @cached_property
     def well(self) -> tuple[str, ...]:
         """The members that fail at less than a quarter of the worst member's share."""
         worst = max((self.share(m) for m in self.asked), default=0.0)
@@ -50,7 +61,7 @@ class Spread:
     def share(self, member: str) -> float:
         return self.bad.get(member, 0) / self.asked[member]
 
-    @property
+    @cached_property
     def chance(self) -> float:
         """How likely luck alone would give the failing members as many of the bad answers (hypergeometric tail)."""
         total, bad = sum(self.asked.values()), sum(self.bad.values())
@@ -58,7 +69,7 @@ class Spread:
         ways = sum(comb(asked, k) * comb(total - asked, bad - k) for k in range(here, min(asked, bad) + 1))
         return ways / comb(total, bad)
 
-    @property
+    @cached_property
     def some(self) -> bool:
         """Fewer fail than answer well, and not by chance: it is the member, not the service, nor one bad answer among many."""
         if not self.failing or sum(self.asked[m] for m in self.well) < 2:
@@ -66,17 +77,17 @@ class Spread:
         often = min(self.share(m) for m in self.failing) >= OFTEN
         return self.chance <= (CHANCE_OFTEN if often else CHANCE)
 
-    @property
+    @cached_property
     def sure(self) -> float:
         """What thin counts take off the confidence."""
         return 1.0 if self.chance <= CHANCE else 0.85
 
-    @property
+    @cached_property
     def all_alike(self) -> bool:
         """Every member that was asked fails, and more than one was (or there is only one)."""
         return bool(self.failing) and not self.well and (len(self.asked) >= 2 or self.known <= 1)
 
-    @property
+    @cached_property
     def tells(self) -> bool:
         """Enough to say whether it is a member or all of them."""
         everybody = len(self.asked) >= self.known or sum(self.bad.values()) >= 3
@@ -102,46 +113,61 @@ def spread(route: Route, request: Request, bad: Callable[[Request], bool]) -> Sp
     about who is in it. The narrowest view that tells counts; if none does, the same path's, where several members were asked.
     """
     seen: list[Spread] = []
-    for rows in _views(route, request, bad):
-        seen.append(_count(rows, bad, len(route.members)))
+    for view in _views(route, request, bad):
+        seen.append(view.counted(len(route.members)))
         if seen[-1].tells:
             return seen[-1]
     return next((s for s in seen[2:] if len(s.asked) > 1), seen[2])
 
 
-def _views(route: Route, request: Request, bad: Callable[[Request], bool]) -> Iterator[list[Request]]:
+class View(NamedTuple):
+    """Some requests in order of time, and which of them went badly."""
+
+    rows: Sequence[Request] = ()
+    bad: Sequence[Request] = ()
+
+    def of(self, path: str) -> View:
+        return View([r for r in self.rows if r.path == path], [r for r in self.bad if r.path == path])
+
+    def within(self, lo: datetime, hi: datetime) -> View:
+        return View(within(self.rows, lo, hi), within(self.bad, lo, hi))
+
+    def counted(self, known: int) -> Spread:
+        return Spread(dict(Counter(map(_MEMBER, self.bad))), dict(Counter(map(_MEMBER, self.rows))), known)
+
+
+def _views(route: Route, request: Request, bad: Callable[[Request], bool]) -> Iterator[View]:
     """Growing views of the same path, then of all paths if several are in trouble."""
-    wide = _rows(route, request, WIDE)
-    near = [r for r in wide if abs(r.at - request.at) <= NEAR]
-    yield from _spans([r for r in near if r.path == request.path], bad)
-    several = len({r.path for r in near if bad(r)}) >= 2
+    near = _view(route, request, NEAR, bad)
+    yield from _spans(near.of(request.path))
+    several = len({r.path for r in near.bad}) >= 2
     if several:
-        yield from _spans(near, bad)
-    yield [r for r in wide if r.path == request.path]
+        yield from _spans(near)
+    wide = _view(route, request, WIDE, bad)
+    yield wide.of(request.path)
     if several:
         yield wide
 
 
-def _spans(rows: list[Request], bad: Callable[[Request], bool]) -> Iterator[list[Request]]:
-    """These rows from the first bad answer to the last one, to half a minute after it, and all."""
-    times = [r.at for r in rows if bad(r)]
-    if not times:
-        yield from ([], [], rows)
+def _view(route: Route, request: Request, width: timedelta, bad: Callable[[Request], bool]) -> View:
+    rows = _rows(route, request, width)
+    return View(rows, [r for r in rows if bad(r)])
+
+
+def _spans(view: View) -> Iterator[View]:
+    """These requests from the first bad answer to the last one, to half a minute after it, and all."""
+    if not view.bad:
+        yield from (View(), View(), view)
         return
-    first, last = min(times), max(times)
+    first, last = view.bad[0].at, view.bad[-1].at
     for more in (timedelta(), AFTER):
-        yield [r for r in rows if first <= r.at <= last + more]
-    yield rows
-
-
-def _count(rows: Sequence[Request], bad: Callable[[Request], bool], known: int) -> Spread:
-    asked = Counter(r.member for r in rows)
-    return Spread(dict(Counter(r.member for r in rows if bad(r))), dict(asked), known)
+        yield view.within(first, last + more)
+    yield view
 
 
 def _rows(route: Route, request: Request, width: timedelta) -> list[Request]:
     """Requests around this one that a member of the same pool was asked: another pool's members are no comparison."""
-    found = [r for r in route.near if r.member and abs(r.at - request.at) <= width and not r.suspect]
+    found = [r for r in within(route.near, request.at - width, request.at + width) if r.member and not r.suspect]
     return [r for r in found if r.f5_pool == request.f5_pool or not (r.f5_pool and request.f5_pool)]
 
 
@@ -265,7 +291,7 @@ def all_slow(route: Route, request: Request, limit: float | None) -> tuple[tuple
     return None
 
 
-def _answers_around(route: Route, request: Request) -> Iterator[list[Request]]:
+def _answers_around(route: Route, request: Request) -> Iterator[Sequence[Request]]:
     """The good answers around this request, in growing spans.
 
     The span grows, first into the past, until it holds enough slow answers: when the trouble began and ended is not known,
@@ -274,8 +300,7 @@ def _answers_around(route: Route, request: Request) -> Iterator[list[Request]]:
     good = _good_answers(route, request)
     for before in (15, 30, 45, 60, 90, 120):
         for after in (10, before):
-            lo, hi = request.at - timedelta(seconds=before), request.at + timedelta(seconds=after)
-            yield [r for r in good if lo <= r.at <= hi]
+            yield within(good, request.at - timedelta(seconds=before), request.at + timedelta(seconds=after))
 
 
 def _slow_run(route: Route, request: Request, limit: float) -> list[Request]:

@@ -7,14 +7,15 @@ from datetime import timedelta
 from ingest.records import Outcome
 
 from .bad import Case, gave_up
-from .compare import failed, is_failed, one_slow_member, short, spread
+from .compare import failed, one_slow_member, short, spread, within
 from .facts import Finding, Health, Request
 from .route import during, finding, pool_events
 from .words import change_proof, clock, gave_up_words, health_proof, request_proof
 
 CUT = timedelta(seconds=1)  # ltm times are cut to the second: what it tells of happened up to a second later
 MONITOR_LATE = timedelta(seconds=36)  # a monitor of interval 10 s and time-out 31 s notices as late as this
-FLAPPING, FLAP_NEAR = timedelta(minutes=5), timedelta(seconds=20)
+FLAPPING, FLAP_NEAR, AROUND_FLAP = timedelta(minutes=5), timedelta(seconds=20), timedelta(seconds=30)
+CLOSE, MOST_OTHERS = timedelta(seconds=10), 3  # good answers of others that a finding cites, where they mostly lie
 DOWN = ("down", "node_down", "forced_down", "forced_disabled", "disabled", "unavailable")
 
 
@@ -120,7 +121,7 @@ def slow_member(case: Case) -> Finding | None:
         "The other members answered at once.",
         0.95 if request.member else 0.85, "member", member, members=(member,), reasons=((True, words),),
         proofs=tuple(
-            request_proof(r, f"{short(r.member)} answered in {r.seconds or 0:.1f} s") for r in _others(case, member)[:3]
+            request_proof(r, f"{short(r.member)} answered in {r.seconds or 0:.1f} s") for r in _others(case, member)
         ),
     )  # fmt: skip
 
@@ -149,7 +150,7 @@ def wrong_member(case: Case) -> Finding | None:
     ]  # fmt: skip
     if not added:
         return None
-    seen = spread(case.route, request, is_failed(request))
+    seen = case.spread
     if not seen.some or request.member not in seen.failing:
         return None
     change = added[-1]
@@ -175,7 +176,7 @@ def monitor_flap(case: Case) -> Finding | None:
     member = max(now, key=lambda m: (len(now[m]), m), default="")
     if not member or len(turns[member]) < 4 or (request.member and request.member != member):
         return None  # who went out and in a while ago, or was not asked, is not what failed
-    around = [r for r in case.route.near if abs(r.at - request.at) <= timedelta(seconds=30)]
+    around = within(case.route.near, request.at - AROUND_FLAP, request.at + AROUND_FLAP)
     if len(around) >= 3 and not any(r.outcome is Outcome.OK and r.member and r.member != member for r in around):
         return None  # nor can it be where nobody else answers either
     return finding(
@@ -192,7 +193,7 @@ def member_grey(case: Case) -> Finding | None:
         return None
     if request.outcome is Outcome.CLIENT_ERROR and (request.status not in (400, 404, 410) or not _is_there(case)):
         return None
-    seen = spread(case.route, request, is_failed(request))
+    seen = case.spread
     if not seen.some or request.member not in seen.failing:
         return None
     return finding(
@@ -201,7 +202,7 @@ def member_grey(case: Case) -> Finding | None:
         "while its monitor passed and the other members were well.",
         0.96 * seen.sure, "member", request.member, members=seen.failing,
         reasons=((True, f"Bad answers: {seen.words()}."), (True, "No monitor of this pool marked it down.")),
-        proofs=tuple(request_proof(r, f"{short(r.member)} answered {r.status}") for r in _others(case, request.member)[:3]),
+        proofs=tuple(request_proof(r, f"{short(r.member)} answered {r.status}") for r in _others(case, request.member)),
     )  # fmt: skip
 
 
@@ -213,10 +214,13 @@ def _is_there(case: Case) -> bool:
 
 
 def _others(case: Case, member: str) -> list[Request]:
-    """Good answers of other members, nearest in time first: the other half of the proof."""
-    request = case.request
-    good = [r for r in case.route.near if r.member and r.member != member and r.outcome is Outcome.OK]
-    return sorted(good, key=lambda r: (abs(r.at - request.at), r.line_id))
+    """The good answers of other members that are nearest in time: the other half of the proof."""
+    at, near, found = case.request.at, case.route.near, []
+    for rows in (within(near, at - CLOSE, at + CLOSE), near):
+        found = [r for r in rows if r.member and r.member != member and r.outcome is Outcome.OK]
+        if len(found) >= MOST_OTHERS:
+            break
+    return sorted(found, key=lambda r: (abs(r.at - at), r.line_id))[:MOST_OTHERS]
 
 
 def _no_member_said(case: Case) -> Health | None:

@@ -9,12 +9,13 @@ from ingest.records import Outcome
 
 from . import contracts
 from .bad import Case, is_bad, left_too_early, normal
-from .compare import is_failed, short, spread
+from .compare import short, within
 from .facts import Chooser, Finding, Health
 from .words import answer, change_proof, clock, health_proof, how_joined, log_proof, request_proof
 
 CHANGE_BEFORE = timedelta(minutes=15)
 SAME_CUT_S = 2.0  # times as near as that are the same
+MINUTE = timedelta(seconds=60)
 SHORTEST_CUT_S = 10.0  # nobody sets an idle time-out below
 MOST_CALLS = 8  # other bad calls of the try that a finding cites
 NAMELESS = "pool of "  # what a pool is called whose name the log does not give: `pool of <virtual server>`
@@ -38,7 +39,7 @@ def api_unreachable(case: Case) -> Finding | None:
     request = case.request
     if not request.execution or (request.outcome is Outcome.CLIENT_ERROR and not _one_member_refuses(case)):
         return None
-    near = [r for r in case.route.near if abs(r.at - request.at) <= timedelta(seconds=60)]
+    near = within(case.route.near, request.at - MINUTE, request.at + MINUTE)
     bad = [r for r in near if is_bad(r, case.facts)]
     events = [e for e in pool_events(case) if abs(e.at - request.at) <= timedelta(seconds=90)]
     mine = [r for r in case.facts.requests if r.execution and r != request and is_bad(r, case.facts) and not normal(r)]
@@ -57,7 +58,7 @@ def _one_member_refuses(case: Case) -> bool:
     request = case.request
     if request.status not in (400, 404, 410):
         return False
-    seen = spread(case.route, request, is_failed(request))
+    seen = case.spread
     return seen.some and request.member in seen.failing
 
 
@@ -207,7 +208,7 @@ def unanswered(case: Case) -> Finding | None:
     request = case.request
     if request.outcome is not Outcome.UNANSWERED or left_too_early(case):
         return None
-    near = [r for r in case.route.near if abs(r.at - request.at) <= timedelta(seconds=60)]
+    near = within(case.route.near, request.at - MINUTE, request.at + MINUTE)
     lost = sum(r.outcome is Outcome.UNANSWERED for r in near)
     return finding(
         case, "unanswered",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ingest.records import Outcome
 
 from .bad import Case, gave_up
-from .compare import all_slow, failed, short, slower_than_usual, spread
+from .compare import all_slow, short, slower_than_usual, spread
 from .facts import Finding, Request
 from .route import finding
 from .words import gave_up_words
@@ -18,7 +18,7 @@ def service_failing(case: Case) -> Finding | None:
     request = case.request
     if request.outcome is not Outcome.SERVER_ERROR or not request.member:
         return None
-    seen = spread(case.route, request, failed)
+    seen = case.spread
     if not seen.all_alike and not _mixed(
         seen.share(request.member) if request.member in seen.asked else 0.0, seen.well, seen.asked
     ):

@@ -7,7 +7,6 @@ from dataclasses import replace
 from ingest.records import Outcome
 
 from .bad import Case, agrees, left_too_early, own_bad, speaks_of_api, speaks_of_call
-from .compare import is_failed, spread
 from .facts import Facts, Finding
 from .route import finding
 from .task import route_well, route_words, scheduler_ended
@@ -89,7 +88,7 @@ def conflict(case: Case) -> Finding | None:
 def undecided_case(case: Case) -> Finding | None:
     """A request failed, but its member cannot be told from the service."""
     request = case.request
-    seen = spread(case.route, request, is_failed(request))
+    seen = case.spread
     many = sum(seen.asked.values()) >= 10
     late = left_too_early(case) or (request.status is not None and request.status < 400 and not case.facts.attempt.slow)
     why = (
