@@ -35,21 +35,23 @@ class RoundTrips:
 def measure(folder: Path, failed: int) -> list[Figure]:
     """Fill the database with so many failed tries and their requests, and judge them all."""
     now = fill(folder, failed)
-    batches, seconds, most = 0, 0.0, 0
+    batches, seconds, own, most = 0, 0.0, 0.0, 0
     while True:
         trips = RoundTrips()
-        began = time.perf_counter()
+        began, began_own = time.perf_counter(), time.process_time()
         with connection.execute_wrapper(trips):
             done = judging.judge_pending(now)
         if not done:
             break
         seconds += time.perf_counter() - began
+        own += time.process_time() - began_own
         batches, most = batches + 1, max(most, trips.statements)
     causes = Counter(models.Verdict.objects.values_list("cause", flat=True))
     print("Judged as " + ", ".join(f"{number:,} {cause}" for cause, number in sorted(causes.items())))
     name = f"{failed:,} failed tries"
     return [
         Figure(f"{name}: judged", seconds, "s", "<= 30 for 10,000"),
+        Figure(f"{name}: of that, processor time of the judging process", own, "s"),
         Figure(f"{name}: tries", failed / seconds, "tries/s"),
         Figure(f"{name}: statements a batch of {judging.BATCH}, at most", most, "", "<= 25"),
         Figure(f"{name}: batches", batches, ""),
