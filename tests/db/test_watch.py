@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from ingest import contract_actions as actions
 from ingest import histogram, models, partitions
@@ -273,6 +275,28 @@ def test_errors_beyond_what_is_usual_are_a_finding() -> None:
     found = RouteFinding.objects.get()
     assert (found.kind, found.side, found.state) == ("errors", "errors", "open")
     assert found.at == START + 30 * MINUTE
+
+
+def test_a_look_reads_what_was_asked_alone_with_as_many_statements_for_many_endpoints_as_for_one() -> None:
+    rng, last = random.Random(9), START + 70 * MINUTE
+
+    def statements(routes: int, at: datetime) -> int:
+        for n in range(routes):
+            minutes(world.a_route(f"r{n}"), at, 1, rng)
+        complete(at + MINUTE)
+        with CaptureQueriesContext(connection) as caught:
+            step.step(at + MINUTE)
+        return len(caught)
+
+    for n in range(3):
+        four_weeks(world.a_route(f"r{n}"), START, rng)
+        minutes(world.a_route(f"r{n}"), START, 70, rng)
+    complete(last)
+    step.step(last)
+    few = statements(1, last)
+    assert statements(3, last + MINUTE) == few <= 20
+    looked = [b.recent[-1][0] for b in models.RouteBaseline.objects.all()]
+    assert len(looked) == 3 and len(set(looked)) == 1
 
 
 def test_minutes_of_an_incident_are_neither_judged_nor_learned_from() -> None:
