@@ -19,7 +19,7 @@ _HARMLESS = re.compile(r"modify ltm \S+ \S+ description \S+\s*$|_description \"[
 RULE_SAID = timedelta(seconds=2)  # what an iRule does to a request, it says at once; cut to the second
 SAID = timedelta(seconds=5)  # what F5 says of a connection, it says within so much of its end
 OVERLOADED = timedelta(seconds=60)  # so long after its word a device is still short of what it lacked
-SHORT = ("memory_pressure", "clock_advanced")
+SHORT, RELIEVED = ("memory_pressure", "clock_advanced"), ("memory_relieved",)
 CUT = timedelta(seconds=1)  # ltm times are cut to the second
 TAKES, NOTICED = (
     timedelta(seconds=60),
@@ -129,22 +129,21 @@ def _answering(case: Case) -> list[tuple[bool, str]]:
 
 
 def device_overload(case: Case) -> Finding | None:
-    """The device said that it was short of memory or time, and the request got no answer from a member."""
+    """The device said that it was short of memory or time as the request ended, and no member answered it."""
     request = case.request
     if not failed(request) or request.member:
         return None
-    for event in case.route.health:
-        if (
-            event.kind == "device"
-            and event.state in SHORT
-            and timedelta(seconds=-5) <= request.at - event.at <= OVERLOADED
-        ):
-            said = event.reason or event.state.replace("_", " ")
-            return finding(
-                case, "device_overload", f"Route: {case.route.device} was overloaded: {said} at {clock(event.at)}.",
-                0.88, "device", case.route.device, proofs=(health_proof(event),),
-            )  # fmt: skip
-    return None
+    end = case.span[1]
+    said = [e for e in case.route.health if e.kind == "device" and (
+        (e.state in SHORT and e.at <= end + SAID) or (e.state in RELIEVED and e.at + CUT <= end))]  # fmt: skip
+    event = said[-1] if said else None
+    if event is None or event.state not in SHORT or end - event.at > OVERLOADED:
+        return None  # who is not short of anything any more ends nothing
+    words = event.reason or event.state.replace("_", " ")
+    return finding(
+        case, "device_overload", f"Route: {case.route.device} was overloaded: {words} at {clock(event.at)}.",
+        0.88, "device", case.route.device, proofs=(health_proof(event),),
+    )  # fmt: skip
 
 
 def _names_client(event: Health, case: Case) -> bool:

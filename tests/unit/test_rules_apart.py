@@ -202,3 +202,17 @@ def test_where_lines_are_lost_the_device_s_own_word_still_counts_and_a_silence_d
     assert judge(replace(unreached("connect", CUT), coverage=lossy)).cause == "no_data"
     here_and_there = replace(lossy, scattered=True)
     assert judge(replace(unreached("connect", CUT), coverage=here_and_there)).cause == "vip_unreachable"
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        ((device(-30, "memory_pressure"),), "device_overload"),
+        ((device(-30, "memory_pressure"), device(2, "memory_relieved")), "device_overload"),
+        ((device(-55, "memory_pressure"), device(-40, "memory_relieved")), "unanswered"),
+        ((device(-90, "memory_pressure"),), "unanswered"),  # as the request began it was short, as it ended no more
+    ],
+)
+def test_a_device_that_is_short_of_memory_ends_what_ends_then(said: tuple[Any, ...], cause: str) -> None:
+    long = a_request(-60, None, took=None)
+    assert judge(facts((long,), RESET, GOOD_BEFORE, health=said, end=0.0)).cause == cause
