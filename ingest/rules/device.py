@@ -18,6 +18,7 @@ FRESH, FEW = timedelta(minutes=5), 3  # one failure or two are of a change only 
 _HARMLESS = re.compile(r"modify ltm \S+ \S+ description \S+\s*$|_description \"[^\"]*\" \} \}")
 RULE_SAID = timedelta(seconds=2)  # what an iRule does to a request, it says at once; cut to the second
 SAID = timedelta(seconds=5)  # what F5 says of a connection, it says within so much of its end
+MOST_SAID = 12  # messages of one trouble that a finding cites
 OVERLOADED = timedelta(seconds=60)  # so long after its word a device is still short of what it lacked
 SHORT, RELIEVED = ("memory_pressure", "clock_advanced"), ("memory_relieved",)
 CUT = timedelta(seconds=1)  # ltm times are cut to the second
@@ -142,7 +143,8 @@ def device_overload(case: Case) -> Finding | None:
     words = event.reason or event.state.replace("_", " ")
     return finding(
         case, "device_overload", f"Route: {case.route.device} was overloaded: {words} at {clock(event.at)}.",
-        0.88, "device", case.route.device, proofs=(health_proof(event),),
+        0.88, "device", case.route.device,
+        proofs=tuple(health_proof(e) for e in said if e.state in SHORT and end - e.at <= OVERLOADED)[-MOST_SAID:],
     )  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from ingest.records import Outcome
 
 from . import contracts
-from .bad import Case, is_bad, left_too_early, normal
+from .bad import Case, is_bad, left_too_early, normal, own_bad
 from .compare import short, within
-from .facts import Chooser, Finding, Health
+from .facts import Chooser, Finding, Health, Request
 from .words import answer, change_proof, clock, health_proof, how_joined, log_proof, request_proof
 
 CHANGE_BEFORE = timedelta(minutes=15)
@@ -26,12 +26,22 @@ def finding(
     case: Case, cause: str, sentence: str, confidence: float, kind: str, component: str, **more: object
 ) -> Finding:
     """A finding that rests on the deciding request, with how it was joined and what the log says."""
-    proofs = (request_proof(case.request), *more.pop("proofs", ()), *log_proof(case.facts))  # type: ignore[misc]
+    alike = (request_proof(r) for r in _alike(case))
+    proofs = (request_proof(case.request), *alike, *more.pop("proofs", ()), *log_proof(case.facts))  # type: ignore[misc]
     reasons = (*more.pop("reasons", ()), how_joined(case))  # type: ignore[misc]
     return Finding(
         cause=cause, sentence=sentence, confidence=round(confidence * case.link_factor, 3), component_kind=kind,
         component=component, request=case.request, proofs=proofs, reasons=reasons, candidates=case.of, **more,  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def _alike(case: Case) -> list[Request]:
+    """Other calls of the try that ended like the deciding one: without it, the finding would rest on them."""
+    request = case.request
+    bad = own_bad(case.facts) if case.certain and not request.execution else []
+    return [r for r in bad if r != request and (r.endpoint_id, r.outcome) == (request.endpoint_id, request.outcome)][
+        -MOST_CALLS:
+    ]
 
 
 def api_unreachable(case: Case) -> Finding | None:
