@@ -43,8 +43,12 @@ SELECT k.try_row_id, r.line_id, (date_part('epoch', r.ts) * 1e6)::bigint, r.endp
        r.link, coalesce(d.raw, '')
 FROM ingest_try y
 JOIN ingest_trykey k ON k.try_row_id = y.id
-JOIN ingest_request r ON r.try_key_id = k.id AND r.ts >= %(from)s AND r.ts < %(to)s
-     AND r.ts >= y.end_at - %(before)s AND r.ts < y.end_at + %(after)s
+CROSS JOIN LATERAL (
+    SELECT * FROM ingest_request q
+    WHERE q.try_key_id = k.id AND q.ts >= %(from)s AND q.ts < %(to)s
+      AND q.ts >= y.end_at - %(before)s AND q.ts < y.end_at + %(after)s
+    OFFSET 0
+) AS r
 JOIN ingest_endpoint e ON e.id = r.endpoint_id
 JOIN ingest_path t ON t.id = r.path_id
 JOIN ingest_client c ON c.id = r.client_id

@@ -116,6 +116,24 @@ def test_the_requests_of_a_try_are_looked_up_by_its_key() -> None:
 
 
 @pytest.mark.usefixtures("_requests")
+def test_requests_known_by_their_runs_trace_are_looked_up_too_and_in_the_tries_days_alone() -> None:
+    hour = timedelta(hours=1)
+    parameters = {"tries": [1, 2], "from": START + hour, "to": START + 2 * hour, "before": hour, "after": hour}
+    nodes = plan(load("try_requests"), parameters)
+    read = {node["Relation Name"] for node in nodes if "ingest_request_p" in node.get("Relation Name", "")}
+    assert read == {DAY}, "of all days"
+    scans = on_requests(nodes)
+    assert len(scans) == 3, (
+        "by the try's key; by endpoint and time; and, where that has none, what is suspect and went well"
+    )
+    looked_up = [node for node in nodes if node["Node Type"] in ("Index Scan", "Bitmap Index Scan")]
+    assert any("try_key_id" in str(node.get("Index Cond")) for node in looked_up)
+    assert any(
+        "endpoint_id" in str(node.get("Index Cond")) for node in looked_up if "endpoint_id" in node["Index Name"]
+    )
+
+
+@pytest.mark.usefixtures("_requests")
 def test_failures_that_come_again_are_looked_up() -> None:
     parameters = {"ids": [1, 2], "endpoints": [1, 2], "times": [START, START], "digests": ["a", "b"]}
     parameters |= {"from": START, "to": START}
