@@ -216,9 +216,9 @@ def since(route: Route, request: Request, at: datetime, until: datetime) -> Sinc
     unanswered = request.outcome is Outcome.UNANSWERED
     near = [(r.at, r.outcome is request.outcome) for r in route.near]
     before = [bad for when, bad in near if when < at]
-    later = [(when, bad) for when, bad in near if at <= when <= until]
+    since_then = [(when, bad) for when, bad in near if at <= when <= until]
     # The time of a change is cut to the second: what went well in that second may have come before it
-    after = [bad for when, bad in later if bad or when >= at + CUT]
+    after = [bad for when, bad in since_then if bad or when >= at + CUT]
     if len(before) >= 3:
         return Since((sum(before), len(before)), (sum(after), len(after)), _from_the_first(after))
     minute = at.replace(second=0, microsecond=0)

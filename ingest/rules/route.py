@@ -186,13 +186,13 @@ def _moved(case: Case) -> tuple[str, str] | None:
             f"{len(went)} requests of paths that went to {' or '.join(map(short, usual))} went to "
             f"{short(request.f5_pool)} as well, and none was answered well.",
         )
-    usual = {r.member for r in (*route.near, *route.before) if r.member and r.status is not None and r.status < 400}
-    strange = [r for r in route.near if r.member and r.member not in usual]
-    members, known = sorted({r.member for r in strange}), len([r for r in route.before if r.member in usual])
-    if request.member in usual or len(members) < 2 or len(usual) < 2 or known < 5:
+    at_home = {r.member for r in (*route.near, *route.before) if r.member and r.status is not None and r.status < 400}
+    strange = [r for r in route.near if r.member and r.member not in at_home]
+    members, known = sorted({r.member for r in strange}), len([r for r in route.before if r.member in at_home])
+    if request.member in at_home or len(members) < 2 or len(at_home) < 2 or known < 5:
         return None
     return (
-        f"before, {' or '.join(sorted(map(short, usual)))} answered it",
+        f"before, {' or '.join(sorted(map(short, at_home)))} answered it",
         f"{len(strange)} answers around it came from {' and '.join(map(short, members))}, which answered nothing here well; "
         f"{known} earlier answers to this path came from the usual members.",
     )
