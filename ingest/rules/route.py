@@ -144,7 +144,7 @@ def misroute(case: Case) -> Finding | None:
             before, confidence = f"before, it always went to {short(seen[-1])}", 0.93
             proof = f"0 of {len(seen)} earlier requests for this path went to {short(request.f5_pool)}."
         elif moved := _moved(case):
-            before, confidence, proof = *moved[:1], 0.88, moved[1]
+            (before, proof), confidence = moved, 0.88
         else:
             return None
     return finding(

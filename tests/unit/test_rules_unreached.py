@@ -24,7 +24,9 @@ def with_minutes(given: Facts, first: int, last: int) -> Facts:
     return replace(given, called=replace(given.called, minutes=minutes))
 
 
-def unreached(stage: str, near: tuple[Any, ...] = (), told: tuple[Health, ...] = (), end: float = 2.0, **log: Any) -> Facts:
+def unreached(
+    stage: str, near: tuple[Any, ...] = (), told: tuple[Health, ...] = (), end: float = 2.0, **log: Any
+) -> Facts:
     """A try whose log says that its call to 10.0.0.1:8080 ended at this stage, and what is seen of that endpoint."""
     kind = {"resolve": "NameResolutionError", "tls": "SSLError", "proxy": "ProxyError"}.get(stage, "NewConnectionError")
     words = {
