@@ -103,11 +103,15 @@ def _same_path(one: Request, other: Request) -> bool:
 
 def own_bad(facts: Facts) -> list[Request]:
     """The bad requests of this try that nothing cured, in time order. Suspect lines never count."""
-    return [
-        r
-        for r in facts.requests
-        if not r.suspect and is_bad(r, facts) and not cured(r, facts) and not _too_late(r, facts)
-    ]
+    if "own" not in facts.bad:
+        facts.bad["own"] = [r for r in _bad(facts) if not cured(r, facts) and not _too_late(r, facts)]
+    return facts.bad["own"]
+
+
+def _bad(facts: Facts) -> list[Request]:
+    if "all" not in facts.bad:
+        facts.bad["all"] = [r for r in facts.requests if not r.suspect and is_bad(r, facts)]
+    return facts.bad["all"]
 
 
 def _too_late(request: Request, facts: Facts) -> bool:
@@ -116,7 +120,7 @@ def _too_late(request: Request, facts: Facts) -> bool:
 
 
 def absorbed(facts: Facts) -> list[Request]:
-    return [r for r in facts.requests if not r.suspect and is_bad(r, facts) and cured(r, facts)]
+    return [r for r in _bad(facts) if cured(r, facts)]
 
 
 def _same_target(log: TaskLog, request: Request, route: Route | None) -> bool:

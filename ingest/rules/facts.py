@@ -207,6 +207,8 @@ class Facts:
     jobs: tuple[Job, ...]
     coverage: Coverage
     called: Route | None = None  # the endpoint its log names, around the try's end, where no request fits the call
+    # Its bad requests, once they were looked for (bad.py): nearly every rule asks for them
+    bad: dict[str, list[Request]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
