@@ -208,5 +208,6 @@ def test_the_page_and_rest_tell_the_same_of_accuracy(verdict: Verdict) -> None:
     text = client.get("/accuracy/").content.decode()
     assert "1 of 1\u00a0reviewed verdict was right, at least 5.0\u00a0%" in text
     told = client.get("/api/v1/accuracy/").json()
-    assert (told["reviewed"], told["all"]["right"], told["rules"][0]["rule"]) == (1, 1, "member_grey")
+    reviewed = [one["rule"] for one in told["rules"] if one["reviews"]["of"]]
+    assert (told["reviewed"], told["all"]["right"], reviewed) == (1, 1, ["member_grey"])
     assert told["all"]["at_least"] == pytest.approx(0.05)
