@@ -10,10 +10,10 @@ from typing import Any
 from django.test import Client
 from django.utils import timezone
 
-from ingest import leases, pipeline
 from ingest.models import Feed
 from ingest.push import view
 from ingest.setup import source_file
+from tests.turn import ingest
 
 
 def configure(spool: Path, name: str = "lb1", **more: Any) -> Feed:
@@ -33,12 +33,7 @@ def push(token: str, body: Any, source: str = "lb1", **headers: str) -> Any:
 
 def read(feed: Feed) -> int:
     view.writer.close()
-    epoch = leases.take(feed.pk, "test")
-    assert epoch is not None
-    try:
-        return pipeline.ingest(Feed.objects.get(pk=feed.pk), epoch)
-    finally:
-        leases.release(feed.pk, epoch)
+    return ingest(feed)
 
 
 def a_request(number: int, **more: Any) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from django.utils import timezone
 
-from ingest import actions, airflow_feed, leases, pipeline
+from ingest import actions, airflow_feed
 from ingest.models import Airflow, Batch, Feed, Try
 from ingest.sources import airflow_db
 from ingest.sources.http import SourceRefused, SourceUnavailable
@@ -19,6 +19,7 @@ from tests.airflow_tables import (
     of_kind,
     server,
 )
+from tests.turn import ingest
 
 
 def test_nothing_can_be_written(made: Callable[[str], Tables]) -> None:
@@ -98,15 +99,6 @@ def test_loopback_has_to_be_allowed_and_a_wrong_password_is_said(made: Callable[
         pass
 
 
-def pull(feed: Feed) -> int:
-    epoch = leases.take(feed.pk, "test")
-    assert epoch is not None
-    try:
-        return pipeline.ingest(Feed.objects.get(pk=feed.pk), epoch)
-    finally:
-        leases.release(feed.pk, epoch)
-
-
 def test_a_feed_reads_it_and_waits_for_no_log_that_nobody_fetches(
     made: Callable[[str], Tables], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,7 +107,7 @@ def test_a_feed_reads_it_and_waits_for_no_log_that_nobody_fetches(
     monkeypatch.setenv("AIRFLOW_DB", tables.database().url)
     config = {"database": "env:AIRFLOW_DB", "allow": list(LOOPBACK)}
     feed = actions.configure_source("airflow_db", "prod/database", "prod", None, config, "ann")
-    assert pull(feed) > 8 and pull(feed) > 0
+    assert ingest(feed) > 8 and ingest(feed) > 0
     feed.refresh_from_db()
     assert feed.state == Feed.State.OK and feed.complete_to and not feed.refusals, feed.message
     assert Airflow.objects.get(name="prod").feeds.get() == feed
@@ -134,7 +126,7 @@ def test_what_is_looked_at_seldom_stays_named_in_the_looks_between(
     config = {"database": "env:AIRFLOW_DB", "allow": list(LOOPBACK)}
     feed = actions.configure_source("airflow_db", "prod/database", "prod", None, config, "ann")
     for _ in range(3):
-        pull(feed)
+        ingest(feed)
         feed.refresh_from_db()
         assert {one["endpoint"] for one in feed.refusals} == {"dag", "connection", "slot_pool"}
         assert len(feed.refusals) == 3
@@ -149,7 +141,7 @@ def test_a_log_is_left_to_the_rest_api_where_there_is_one(
     rest = {"base_url": "https://airflow.example", "token": "env:AIRFLOW_DB", "tries_from": "database"}
     by_rest = actions.configure_source("airflow_api", "prod", "prod", None, rest, "ann")
     config = {"database": "env:AIRFLOW_DB", "allow": list(LOOPBACK)}
-    pull(actions.configure_source("airflow_db", "prod/database", "prod", None, config, "ann"))
+    ingest(actions.configure_source("airflow_db", "prod/database", "prod", None, config, "ann"))
     assert airflow_feed.source_of(by_rest).tries_elsewhere
     assert [key.try_number for key in airflow_feed.wanted(by_rest, timezone.now()).logs] == [1]
     assert Airflow.objects.get().url == "https://airflow.example"

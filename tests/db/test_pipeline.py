@@ -32,6 +32,7 @@ from ingest.models import (
     Try,
 )
 from ingest.sources.http import SourceRefused, SourceUnavailable
+from tests.turn import ingest
 
 V1 = Path(__file__).parent.parent / "samples" / "airflow" / "v1"
 DOWN = "notice mcpd[6896]: 01070638:5: Pool /Common/p member /Common/m1:80 monitor status down."
@@ -80,15 +81,6 @@ def pairs(start: datetime, count: int, first: int = 0) -> str:
 def an_airflow() -> Feed:
     config = {"base_url": "http://airflow.example", "token": "env:T"}
     return actions.configure_source("airflow_api", "prod", None, None, config, "ann")
-
-
-def ingest(feed: Feed) -> int:
-    epoch = leases.take(feed.pk, "test")
-    assert epoch is not None
-    try:
-        return pipeline.ingest(Feed.objects.get(pk=feed.pk), epoch)
-    finally:
-        leases.release(feed.pk, epoch)
 
 
 def just_now() -> datetime:

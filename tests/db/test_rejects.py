@@ -13,12 +13,13 @@ from django.db.models import F
 from django.utils import timezone
 
 from airf5.accounts.models import UserAction
-from ingest import actions, leases, pipeline
+from ingest import actions, leases
 from ingest.completeness import rejects
 from ingest.models import Batch, Dag, Feed, Gap, HealthEvent, Reject, Request, RequestHalf
 from ingest.records import Reject as Refusal
 from tests import world
 from tests.db.test_ledger import line, stamp
+from tests.turn import ingest
 
 TEMPLATE = 'hsl $CLIENT_IP $VIRTUAL_NAME "$HTTP_METHOD $HTTP_URI" $HTTP_STATCODE $RESPONSE_MSECS $DATE_NCSA'
 
@@ -30,13 +31,6 @@ def feed(db: None, tmp_path: Path) -> Feed:
     return Feed.objects.create(
         kind="f5_request", name="lb1/request", device=device, config={"glob": [f"{tmp_path}/request*.log"]}
     )
-
-
-def ingest(feed: Feed) -> None:
-    epoch = leases.take(feed.pk, "test")
-    assert epoch is not None
-    pipeline.ingest(Feed.objects.select_related("device", "airflow").get(pk=feed.pk), epoch)
-    leases.release(feed.pk, epoch)
 
 
 def sums() -> list[tuple[int, ...]]:

@@ -22,10 +22,11 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from ingest import actions, leases, pipeline
+from ingest import actions
 from ingest.models import Feed, Request
 from ingest.parsers.f5_header import split_spool
 from ingest.receive import LONGEST_MESSAGE, Spool, visible
+from tests.turn import ingest
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "integrations" / "rsyslog"
@@ -283,22 +284,15 @@ def test_killed_in_mid_stream_everything_that_was_confirmed_is_there_and_is_stor
         except OSError:
             sender.again()
         if place == 800:
-            read(feed)
+            ingest(feed)
     sender.finish()
     until(lambda: set(rsyslog.messages("request")) >= set(sent))
     rsyslog.stop()
     found = Counter(rsyslog.messages("request"))
     assert set(found) == set(sent)
     assert sum(found.values()) <= len(sent) + 2 * 100  # a window was written and not confirmed, twice at most
-    read(feed)
+    ingest(feed)
     assert Request.objects.count() == len(sent)
-
-
-def read(feed: Feed) -> None:
-    epoch = leases.take(feed.pk, "test")
-    assert epoch is not None
-    pipeline.ingest(Feed.objects.get(pk=feed.pk), epoch)
-    leases.release(feed.pk, epoch)
 
 
 def test_while_the_disk_takes_nothing_tcp_waits_and_udp_is_queued_through_a_restart(rsyslog: Rsyslog) -> None:

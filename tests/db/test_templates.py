@@ -11,9 +11,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from ingest import actions, leases, pipeline
+from ingest import actions
 from ingest.models import Agent, Batch, Client, Device, Endpoint, Feed, Member, Reject, Request, RequestDetail
 from ingest.models import Path as StoredPath
+from tests import turn
 
 ELK = (
     "$CLIENT_IP ${X-Forwarded-For} $DATE_NCSA $VIRTUAL_IP $VIRTUAL_NAME $VIRTUAL_POOL_NAME $SERVER_IP $SERVER_PORT "
@@ -47,10 +48,7 @@ def configured(folder: Path, **about: Any) -> Feed:
 
 
 def ingest(feed: Feed) -> Batch:
-    epoch = leases.take(feed.pk, "test")
-    assert epoch is not None
-    pipeline.ingest(feed, epoch)
-    leases.release(feed.pk, epoch)
+    turn.ingest(feed)
     return Batch.objects.filter(feed=feed).latest("pk")
 
 
