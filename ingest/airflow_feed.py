@@ -115,9 +115,12 @@ def _log_failed(feed: Feed, asked: Iterable[dict[str, Any]], now: datetime) -> N
 
 def _ask_once_more(feed: Feed, dag_ids: set[str], now: datetime) -> None:
     """A log of this DAG was read: rights may have been granted, so each one that was given up is asked for once more."""
-    given_up = Try.objects.filter(airflow=feed.airflow_id, dag_id__in=dag_ids, log_state=Try.LogState.REFUSED)
-    given_up = given_up.filter(log_failed=MOST_FAILED, end_at__gt=now - LOGS_LAST)
-    given_up.update(log_state=Try.LogState.WANTED, log_next_at=None)
+    _given_up(feed, dag_ids, now).update(log_state=Try.LogState.WANTED, log_next_at=None)
+
+
+def _given_up(feed: Feed, dag_ids: set[str], now: datetime) -> QuerySet[Try]:
+    found = Try.objects.filter(airflow=feed.airflow_id, dag_id__in=dag_ids, log_state=Try.LogState.REFUSED)
+    return found.filter(log_failed=MOST_FAILED, end_at__gt=now - LOGS_LAST)
 
 
 def source_of(feed: Feed) -> Source:

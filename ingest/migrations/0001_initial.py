@@ -1024,7 +1024,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="try",
             index=models.Index(
-                condition=models.Q(("log_state", "wanted")), fields=["log_state"], name="try_log_wanted"
+                condition=models.Q(("log_state__in", ("wanted", "refused"))),
+                fields=["log_state"],
+                name="try_log_wanted",
             ),
         ),
         migrations.AddConstraint(

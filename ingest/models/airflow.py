@@ -187,7 +187,9 @@ class Try(models.Model):
             models.Index(fields=("queued_at",)),
             models.Index(fields=("airflow", "dag_id", "task_id", "-end_at")),
             models.Index(fields=("judge",), name="try_to_judge", condition=models.Q(judge=True)),
-            models.Index(fields=("log_state",), name="try_log_wanted", condition=models.Q(log_state="wanted")),
+            models.Index(
+                fields=("log_state",), name="try_log_wanted", condition=models.Q(log_state__in=("wanted", "refused"))
+            ),
         )
 
     def __str__(self) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.db import connection
 
 from ingest import actions, airflow_feed, leases
 from ingest.models import Feed, Try
@@ -85,6 +86,17 @@ def test_a_log_that_was_given_up_is_asked_for_once_more_when_another_of_its_dag_
     fail(feed, mine, NOW)
     mine.refresh_from_db()
     assert (mine.log_state, mine.log_failed) == ("refused", airflow_feed.MOST_FAILED + 1)  # and now for good
+
+
+def test_what_was_given_up_is_found_without_reading_the_whole_dag(feed: Feed) -> None:
+    """Asked for with every log that is read, of a DAG that may have run for years."""
+    Try.objects.bulk_create(
+        Try(airflow=feed.airflow, dag_id="d", run_id=str(n), task_id="t", try_number=1, seen_at=NOW, end_at=NOW)
+        for n in range(2_000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE ingest_try")
+    assert "try_log_wanted" in airflow_feed._given_up(feed, {"d"}, NOW).explain()
 
 
 def test_what_our_role_may_not_read_is_one_question_for_the_whole_dag(feed: Feed) -> None:
