@@ -12,11 +12,9 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.home import own_home
 from bench.report import Figure
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,38 +84,32 @@ def measure(small: bool = False) -> list[Figure]:
 @contextmanager
 def _demo() -> Iterator[Path]:
     """A demo that runs, in a home that is removed afterwards; Django speaks to its database."""
-    home = Path(tempfile.mkdtemp(prefix="airf5-delay-"))
-    home.chmod(0o711)  # PostgreSQL runs as another account when we are root
-    for name in [name for name in os.environ if name.startswith(("AIRF5_", "DATABASE_URL", "REDIS_URL"))]:
-        if name != "AIRF5_PG_BINDIR":
-            del os.environ[name]
-    from airf5.demo import steps
+    with own_home("delay") as home:
+        from airf5.demo import steps
 
-    os.environ |= {"AIRF5_HOME": str(home), "AIRF5_PORT": str(steps.free_port())}
-    os.environ["AIRF5_SYSLOG_PORT"] = str(steps.free_port())
-    import django
+        os.environ |= {"AIRF5_PORT": str(steps.free_port()), "AIRF5_SYSLOG_PORT": str(steps.free_port())}
+        import django
 
-    django.setup()
-    from django.db import connection
+        django.setup()
+        from django.db import connection
 
-    from airf5 import embedded
+        from airf5 import embedded
 
-    embedded.ensure(database=True, broker=True)
-    with (home / "demo.log").open("wb") as log:
-        command = [sys.executable, str(ROOT / "manage.py"), "demo", "--no-replay"]
-        demo = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT)
-    try:
-        _until_up(demo, home / "demo.log")
-        yield home
-    finally:
-        demo.send_signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            demo.wait(STOP_S)
-        demo.kill()
-        demo.wait()
-        connection.close()
-        embedded.stop()
-        shutil.rmtree(home, ignore_errors=True)
+        embedded.ensure(database=True, broker=True)
+        with (home / "demo.log").open("wb") as log:
+            command = [sys.executable, str(ROOT / "manage.py"), "demo", "--no-replay"]
+            demo = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=ROOT)
+        try:
+            _until_up(demo, home / "demo.log")
+            yield home
+        finally:
+            demo.send_signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                demo.wait(STOP_S)
+            demo.kill()
+            demo.wait()
+            connection.close()
+            embedded.stop()
 
 
 def _until_up(demo: subprocess.Popen[bytes], log: Path) -> None:

@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import shutil
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from bench.home import own_home
 
 ROOT = Path(__file__).resolve().parents[2]
 SPLITS = ("dev", "validation", "held_out", "storms")
@@ -101,26 +102,20 @@ def _arguments() -> argparse.Namespace:
 @contextmanager
 def _home() -> Iterator[Path]:
     """A home of the bench's own with an embedded PostgreSQL and the migrated template; gone afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="airf5-faults-"))
-    home.chmod(0o711)  # PostgreSQL runs as another account when we are root
-    for name in [name for name in os.environ if name.startswith(("AIRF5_", "DATABASE_URL", "REDIS_URL"))]:
-        if name != "AIRF5_PG_BINDIR":
-            del os.environ[name]
-    os.environ |= {"AIRF5_HOME": str(home), "DJANGO_SETTINGS_MODULE": "airf5.settings"}
-    import django
+    with own_home("faults") as home:
+        import django
 
-    django.setup()
-    from airf5 import embedded
+        django.setup()
+        from airf5 import embedded
 
-    try:
-        embedded.ensure(durable=False)
-        from bench.faults import readings
+        try:
+            embedded.ensure(durable=False)
+            from bench.faults import readings
 
-        with readings.template():
-            yield home / "worlds"
-    finally:
-        embedded.stop()
-        shutil.rmtree(home, ignore_errors=True)
+            with readings.template():
+                yield home / "worlds"
+        finally:
+            embedded.stop()
 
 
 def _jobs(asked: argparse.Namespace, scratch: Path) -> list[tuple[str, Job]]:

@@ -195,10 +195,7 @@ def expected_of(
         culprit=one["culprit"],
         cause=cause,
         accepted=frozenset(told | {cause}) if told else frozenset(ALIASN.get(cause, {cause})),
-        components={
-            norm(code): tuple((kind, name) for kind, name in named)
-            for code, named in (one.get("components") or {}).items()
-        },
+        components=_components(one.get("components") or {}),
         strict=not told,
         component=one.get("component") or "",
         component_kind=one.get("component_kind") or "",
