@@ -155,9 +155,12 @@ def note_alone(feed: models.Feed, asked: Iterable[datetime]) -> None:
 
     Those of before the log began are no proof. What is near a known gap of this kind is added to it.
     """
+    times = sorted(asked)
+    if not times:
+        return
     spans: list[tuple[datetime, datetime, int]] = []
     begins = models.Feed.objects.values_list("complete_from", flat=True).get(pk=feed.pk)
-    for at in sorted(at for at in asked if begins is None or at >= begins):
+    for at in (at for at in times if begins is None or at >= begins):
         if spans and at - spans[-1][1] <= ALONE_NEAR:
             spans[-1] = (spans[-1][0], at, spans[-1][2] + 1)
         else:
