@@ -17,9 +17,8 @@ from math import log
 
 MINUTE = timedelta(minutes=1)
 PROOF = log(100)  # so much likelier has "it was well" to be
-SEEN_WELL = log(
-    20
-)  # so much likelier for an incident to be over: one good answer of what failed always, several of others
+# So much likelier for an incident to be over: one good answer of what failed always, several of what failed at times.
+SEEN_WELL = log(20)
 EVEN = 0.5  # how often requests are taken to fail where none that failed was counted
 MOST, LEAST = 0.98, 0.002  # a rate of none or all would make one single request a proof
 

@@ -20,7 +20,7 @@ from .facts import Request, Route
 
 NEAR = timedelta(seconds=60)
 WIDE = timedelta(seconds=300)
-CUT = timedelta(seconds=1)  # times of the device's own log are cut to the second
+CUT = timedelta(seconds=1)  # ltm times are cut to the second: what it tells of happened up to a second later
 AFTER = timedelta(seconds=30)  # good answers so soon after the last bad one still speak for the other members
 CHANCE = 0.05  # a member is told from its pool only if luck alone would so seldom choose it
 CHANCE_OFTEN, OFTEN = 0.15, 1 / 3  # the same for one that fails so often: no single bad answer among many good ones
@@ -167,7 +167,11 @@ def _spans(view: View) -> Iterator[View]:
 
 def _rows(route: Route, request: Request, width: timedelta) -> list[Request]:
     """Requests around this one that a member of the same pool was asked: another pool's members are no comparison."""
-    found = [r for r in within(route.near, request.at - width, request.at + width) if r.member and not r.suspect]
+    return [r for r in _of_pool(route, request, width) if r.member]
+
+
+def _of_pool(route: Route, request: Request, width: timedelta) -> list[Request]:
+    found = [r for r in within(route.near, request.at - width, request.at + width) if not r.suspect]
     return [r for r in found if r.f5_pool == request.f5_pool or not (r.f5_pool and request.f5_pool)]
 
 
@@ -348,7 +352,7 @@ def silent_member(route: Route, request: Request) -> tuple[str, str] | None:
 
     It answered its part before, and that so many answers meanwhile came from the others is no chance.
     """
-    rows = [r for r in _rows_of_pool(route, request) if abs(r.at - request.at) <= NEAR]
+    rows = _of_pool(route, request, NEAR)
     lost = [r.at for r in rows if r.outcome is Outcome.UNANSWERED and not r.member]
     if not lost:
         return None
@@ -364,7 +368,3 @@ def silent_member(route: Route, request: Request) -> tuple[str, str] | None:
         f"{short(quiet[0])} answered nothing while {len(lost)} requests stayed without an answer; "
         f"the other members answered {len(meanwhile)} meanwhile."
     )
-
-
-def _rows_of_pool(route: Route, request: Request) -> list[Request]:
-    return [r for r in route.near if r.f5_pool in (request.f5_pool, "") and not r.suspect]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from .bad import Case
-from .compare import failed, healed, short, silent_member, since
+from .compare import CUT, failed, healed, short, silent_member, since
 from .facts import Finding, Health, Route
 from .route import CHANGE_BEFORE, MOST_CHOOSERS, during, finding
 from .words import change_proof, clock, health_proof
@@ -21,11 +21,8 @@ SAID = timedelta(seconds=5)  # what F5 says of a connection, it says within so m
 MOST_SAID = 12  # messages of one trouble that a finding cites
 OVERLOADED = timedelta(seconds=60)  # so long after its word a device is still short of what it lacked
 SHORT, RELIEVED = ("memory_pressure", "clock_advanced"), ("memory_relieved",)
-CUT = timedelta(seconds=1)  # ltm times are cut to the second
-TAKES, NOTICED = (
-    timedelta(seconds=60),
-    timedelta(seconds=15),
-)  # of a failover: all of it, and until the other unit sees it
+TAKES = timedelta(seconds=60)  # of a failover, all of it
+NOTICED = timedelta(seconds=15)  # and until the other unit sees that this one died
 ARRIVED = timedelta(seconds=3)  # so long after it some traffic still goes to the unit that gave up
 
 
@@ -63,11 +60,7 @@ def reset_by_peer(case: Case) -> Finding | None:
     for event in case.route.health:
         if event.state != "reset_sent" or _reset_cause(event) != "reset_by_server" or not failed(request):
             continue
-        if (
-            not during(case, event.at, SAID, SAID)
-            or not event_is_here(event, case.route)
-            or not _names_client(event, case)
-        ):
+        if not (during(case, event.at, SAID, SAID) and event_is_here(event, case.route) and _names_client(event, case)):
             continue
         silent = silent_member(case.route, request)
         kind, component = ("member", silent[0]) if silent else ("pool", case.f5_pool or request.endpoint)

@@ -7,12 +7,11 @@ from datetime import timedelta
 from ingest.records import Outcome
 
 from .bad import Case, gave_up
-from .compare import failed, one_slow_member, short, spread, within
+from .compare import CUT, failed, one_slow_member, short, spread, within
 from .facts import Finding, Health, Request
 from .route import during, finding, pool_events
 from .words import change_proof, clock, gave_up_words, health_proof, request_proof
 
-CUT = timedelta(seconds=1)  # ltm times are cut to the second: what it tells of happened up to a second later
 MONITOR_LATE = timedelta(seconds=36)  # a monitor of interval 10 s and time-out 31 s notices as late as this
 FLAPPING, FLAP_NEAR, AROUND_FLAP = timedelta(minutes=5), timedelta(seconds=20), timedelta(seconds=30)
 CLOSE, MOST_OTHERS = timedelta(seconds=10), 3  # good answers of others that a finding cites, where they mostly lie
