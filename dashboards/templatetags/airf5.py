@@ -192,6 +192,13 @@ def decisive(raw: str) -> SafeString:
 
 
 @register.filter
+@stringfilter
+def dotted(name: str) -> SafeString:
+    """A name of several parts, which may wrap behind a dot and nowhere else."""
+    return format_html_join(SafeString(".<wbr>"), "{}", ((part,) for part in name.split(".")))
+
+
+@register.filter
 def of_all(counts: Sequence[int]) -> str:
     """[bad, all] as '4 of 1,228'."""
     return f"{counts[0]:,} of {counts[1]:,}"
