@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import takewhile
 from math import comb
 from operator import attrgetter
-from statistics import median
 from typing import NamedTuple
 
 from ingest.records import Outcome
@@ -23,9 +21,9 @@ WIDE = timedelta(seconds=300)
 CUT = timedelta(seconds=1)  # ltm times are cut to the second: what it tells of happened up to a second later
 AFTER = timedelta(seconds=30)  # good answers so soon after the last bad one still speak for the other members
 CHANCE = 0.05  # a member is told from its pool only if luck alone would so seldom choose it
+CHANCE_MOST = 0.01  # and where more members fail than are well
 CHANCE_OFTEN, OFTEN = 0.15, 1 / 3  # the same for one that fails so often: no single bad answer among many good ones
 
-RUN = 5  # answers of several paths that are slow one after the other
 ENOUGH = 5  # requests that went well, where a part of all fails, are no chance
 SILENT = 0.01  # and so seldom is a member silent by chance
 
@@ -74,13 +72,20 @@ class Spread:
         """Fewer fail than answer well, and not by chance: it is the member, not the service, nor one bad answer among many."""
         if not self.failing or sum(self.asked[m] for m in self.well) < 2:
             return False
+        if len(self.failing) > len(self.well):
+            return self.chance <= CHANCE_MOST
         often = min(self.share(m) for m in self.failing) >= OFTEN
         return self.chance <= (CHANCE_OFTEN if often else CHANCE)
+
+    @property
+    def is_thin(self) -> bool:
+        """It singles members out by counts that luck might have made."""
+        return self.some and self.chance > CHANCE
 
     @cached_property
     def sure(self) -> float:
         """What thin counts take off the confidence."""
-        return 1.0 if self.chance <= CHANCE else 0.85
+        return 0.85 if self.chance > CHANCE else 1.0
 
     @cached_property
     def all_alike(self) -> bool:
@@ -110,14 +115,23 @@ def spread(route: Route, request: Request, bad: Callable[[Request], bool]) -> Sp
     """The spread of `bad` over members: on the same path, else on all paths if several are in trouble.
 
     First while the trouble lasts, then within a minute, then within five: good answers from before it began say nothing
-    about who is in it. The narrowest view that tells counts; if none does, the same path's, where several members were asked.
+    about who is in it. The narrowest view that tells counts, unless its counts are thin and the
+    minute says otherwise; if none does, the same path's, where several members were asked.
     """
     seen: list[Spread] = []
     for view in _views(route, request, bad):
-        seen.append(view.counted(len(route.members)))
-        if seen[-1].tells:
-            return seen[-1]
-    return next((s for s in seen[2:] if len(s.asked) > 1), seen[2])
+        counted = view.counted(len(route.members))
+        if counted.is_thin and _told_otherwise(counted, _view(route, request, NEAR, bad)):
+            continue
+        if counted.tells:
+            return counted
+        seen.append(counted)
+    return next((s for s in seen[2:] if len(s.asked) > 1), seen[2] if len(seen) > 2 else Spread({}, {}, 0))
+
+
+def _told_otherwise(seen: Spread, near: View) -> bool:
+    """Members that this view knows to be well fail as well, on other paths or at other moments."""
+    return any(r.member in seen.well for r in near.bad)
 
 
 class View(NamedTuple):
@@ -150,7 +164,7 @@ def _views(route: Route, request: Request, bad: Callable[[Request], bool]) -> It
 
 
 def _view(route: Route, request: Request, width: timedelta, bad: Callable[[Request], bool]) -> View:
-    rows = _rows(route, request, width)
+    rows = member_rows(route, request, width)
     return View(rows, [r for r in rows if bad(r)])
 
 
@@ -165,7 +179,7 @@ def _spans(view: View) -> Iterator[View]:
     yield view
 
 
-def _rows(route: Route, request: Request, width: timedelta) -> list[Request]:
+def member_rows(route: Route, request: Request, width: timedelta) -> list[Request]:
     """Requests around this one that a member of the same pool was asked: another pool's members are no comparison."""
     return [r for r in _of_pool(route, request, width) if r.member]
 
@@ -182,12 +196,6 @@ def failed(request: Request) -> bool:
 def is_failed(like: Request) -> Callable[[Request], bool]:
     """Whether a request failed as this one did: any failure of the server's side, or the same refusal."""
     return failed if failed(like) else lambda r: r.status == like.status
-
-
-def usual_seconds(route: Route) -> float | None:
-    """The median of what the same path took before, None with fewer than five answers."""
-    times = [r.seconds for r in route.before if r.seconds is not None]
-    return median(times) if len(times) >= 5 else None
 
 
 class Since(NamedTuple):
@@ -249,102 +257,6 @@ def _from_the_first(after: Sequence[bool]) -> bool:
     well = list(after).index(True)
     share = min(0.9, sum(after) / (len(after) - well))
     return bool((1 - share) ** well >= CHANCE)
-
-
-def slower_than_usual(route: Route, request: Request) -> bool:
-    """This answer took twice as long as its path does; without a past, as long as answers of another path that are late too.
-
-    A path that always takes so long is no slow service: then the caller's limit is too low, or nothing can be told.
-    """
-    took = request.seconds or 0.0
-    past = [r.seconds for r in route.before if r.seconds is not None]
-    near = [r for r in _rows(route, request, WIDE) if r.seconds is not None and not failed(r)]
-    past += [r.seconds or 0.0 for r in near if r.path == request.path and r.at < request.at and not past]
-    if len(past) >= 3:
-        return took >= 2 * median(past)
-    return len({r.path for r in near if (r.seconds or 0.0) >= 0.5 * took}) >= 2
-
-
-def one_slow_member(route: Route, request: Request) -> tuple[str, str] | None:
-    """(member, counts in words) if, in the answers around this request, one member was slow every time and no other ever."""
-    return next((found for rows in _answers_around(route, request) if (found := _slow_in(rows, request.at))), None)
-
-
-def all_slow(route: Route, request: Request, limit: float | None) -> tuple[tuple[str, ...], str] | None:
-    """(members, counts in words) if the answers around this request, of all members that gave some, were too slow for it.
-
-    Too slow is what would not have come in the client's time; or, in a longer run, three times as slow as this path
-    usually is. Slow answers of one other path say nothing: that path may always take so long.
-    """
-    usual, views = usual_seconds(route), []
-    if limit is not None:
-        late = max(2.0, 0.8 * limit)
-        views += [(rows, late, 3) for rows in (*_answers_around(route, request), _slow_run(route, request, late))]
-    if usual is not None:
-        views.append((_slow_run(route, request, max(2.0, 3 * usual)), max(2.0, 3 * usual), RUN))
-    for rows, slow, least in views:
-        times, paths = _times(rows), {r.path for r in rows}
-        every = [t for values in times.values() for t in values]
-        if len(every) < least or len(times) < 2 or (len(paths) == 1 and request.path not in paths):
-            continue
-        if min(every) > slow:
-            members = tuple(sorted(times))
-            names, range_ = ", ".join(map(short, members)), f"{min(every):.1f} to {max(every):.1f} s"
-            past = f"; this path usually takes {usual:.1f} s" if usual is not None else ""
-            return members, f"All {len(every)} answers around it, from {names}, took {range_}{past}"
-    return None
-
-
-def _answers_around(route: Route, request: Request) -> Iterator[Sequence[Request]]:
-    """The good answers around this request, in growing spans.
-
-    The span grows, first into the past, until it holds enough slow answers: when the trouble began and ended is not known,
-    and good answers of the same member from before or after it say nothing.
-    """
-    good = _good_answers(route, request)
-    for before in (15, 30, 45, 60, 90, 120):
-        for after in (10, before):
-            yield within(good, request.at - timedelta(seconds=before), request.at + timedelta(seconds=after))
-
-
-def _slow_run(route: Route, request: Request, limit: float) -> list[Request]:
-    """The good answers around this request that were slow without one in between that was not."""
-    good = _good_answers(route, request)
-    place = sum(r.at < request.at for r in good)
-    before = list(takewhile(lambda r: (r.seconds or 0.0) > limit, reversed(good[:place])))
-    return [*reversed(before), *takewhile(lambda r: (r.seconds or 0.0) > limit, good[place:])]
-
-
-def _good_answers(route: Route, request: Request) -> list[Request]:
-    return [
-        r
-        for r in _rows(route, request, NEAR + NEAR)
-        if r.seconds is not None and r.outcome in (Outcome.OK, Outcome.SLOW)
-    ]
-
-
-def _times(rows: Iterable[Request]) -> dict[str, list[float]]:
-    """The seconds that these answers took, by member."""
-    times: dict[str, list[float]] = {}
-    for r in rows:
-        times.setdefault(r.member, []).append(r.seconds or 0.0)
-    return times
-
-
-def _slow_in(rows: Sequence[Request], asked: datetime) -> tuple[str, str] | None:
-    """Fair is only what others answered from its first slow answer to its last one, or to the request that got none."""
-    for member in sorted({r.member for r in rows}):
-        mine = [r for r in rows if r.member == member]
-        others = [r for r in rows if r.member != member and mine[0].at <= r.at <= max(asked, mine[-1].at)]
-        took, theirs = [r.seconds or 0.0 for r in mine], [r.seconds or 0.0 for r in others]
-        if len(mine) < 2 or len(others) < 2 or min(took) <= 2.0 or min(took) <= 5 * max(theirs):
-            continue
-        if comb(len(mine) + len(others), len(mine)) >= 1 / CHANCE_OFTEN:
-            return member, (
-                f"{short(member)} took {min(took):.1f} to {max(took):.1f} s in {len(mine)} of {len(mine)} answers; "
-                f"the other members at most {max(theirs) * 1000:,.0f} ms in {len(others)} answers meanwhile"
-            )
-    return None
 
 
 def silent_member(route: Route, request: Request) -> tuple[str, str] | None:

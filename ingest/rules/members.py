@@ -7,9 +7,10 @@ from datetime import timedelta
 from ingest.records import Outcome
 
 from .bad import Case, gave_up
-from .compare import CUT, failed, one_slow_member, short, spread, within
+from .compare import CUT, failed, short, spread, within
 from .facts import Finding, Health, Request
 from .route import during, finding, pool_events
+from .slow import one_slow_member
 from .words import change_proof, clock, gave_up_words, health_proof, request_proof
 
 MONITOR_LATE = timedelta(seconds=36)  # a monitor of interval 10 s and time-out 31 s notices as late as this

@@ -5,9 +5,10 @@ from __future__ import annotations
 from ingest.records import Outcome
 
 from .bad import Case, gave_up
-from .compare import all_slow, short, slower_than_usual, spread
+from .compare import short, spread
 from .facts import Finding, Request
 from .route import finding
+from .slow import all_slow, slower_than_usual, some_slow
 from .words import gave_up_words
 
 REFUSALS = (401, 403, 407, 429)
@@ -44,7 +45,7 @@ def service_slow(case: Case) -> Finding | None:
     if request.outcome is Outcome.UNANSWERED and (limit or case.facts.attempt.slow):
         found = all_slow(case.route, request, limit)
         if found is None:
-            return None
+            return _partly_slow(case, limit)
         waited = f"the {limit:g} s that the client waited" if limit else "the client waited"
         members, words, took, sure = *found, f"longer than {waited}. ", 0.82
     elif request.member and request.seconds is not None and _too_slow(case):
@@ -59,6 +60,20 @@ def service_slow(case: Case) -> Finding | None:
     return finding(
         case, "service_slow", f"Service: every member behind {short(request.endpoint)} took {took}The route is well.",
         sure, "service", request.f5_pool, acquitted=True, members=members, reasons=((True, f"{words}."),),
+    )  # fmt: skip
+
+
+def _partly_slow(case: Case, limit: float | None) -> Finding | None:
+    """Only a part of what was asked is slow, on whichever member: something that not every request needs."""
+    request = case.request
+    found = some_slow(case.route, request, limit) if limit else None
+    if found is None:
+        return None
+    return finding(
+        case, "service_slow",
+        f"Service: behind {short(request.endpoint)} a part of the answers took longer than the {limit:g} s that the "
+        "client waited, whichever member gave them. The route is well.",
+        0.8, "service", request.f5_pool, acquitted=True, members=found.members, reasons=((True, f"{found.words}."),),
     )  # fmt: skip
 
 

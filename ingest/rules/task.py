@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from ingest.records import Outcome
 
 from .bad import OWN_LIMITS, Case, absorbed, own_bad, speaks_of_api, speaks_of_call
-from .compare import short, usual_seconds
+from .compare import short
 from .facts import Change, Facts, Finding, Proof, Request, Route
 from .route import finding
+from .slow import usual_seconds
 from .words import change_proof, clock, log_proof, request_proof, try_proof
 
 SILENT_S = 45.0  # workers send a heartbeat every 5 s; three failed rounds of their retries take less

@@ -7,7 +7,8 @@ request. What decides is who else reached that virtual server in the same second
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from math import exp
+from math import exp, factorial
+from statistics import median
 
 from .bad import own_bad, speaks_of_api, speaks_of_call
 from .compare import short
@@ -20,6 +21,7 @@ CHANCE = 1 / 400  # so seldom, by chance alone, a moment lies in so long a silen
 USUAL = timedelta(minutes=10)  # how often it is asked is counted so long before the silence
 MINUTE = timedelta(minutes=1)
 LEAST_OTHERS = 3
+KNOWN_MINUTES, FEW = 5, 0.01  # so seldom, by chance alone, so few come
 MOMENT = timedelta(seconds=1)
 AGAIN = tuple(timedelta(seconds=s) for s in (1, 3, 7, 15))  # when TCP asks once more for a connection (RFC 6298)
 SAID = timedelta(seconds=10)
@@ -141,6 +143,8 @@ def worker_network(facts: Facts) -> Finding | None:
     others, apart, stage = _others(facts, route), _told_apart(facts), _stage(facts)
     if stage != "proxy" and (len(others) < LEAST_OTHERS or not _all_the_while(facts, others)):
         return None  # a proxy is the client's own, whoever else comes through
+    if stage != "proxy" and _fewer_than_usual(facts, route):
+        return None  # one who came through while all the others did not does not say that it was open
     if stage == "connect" and facts.attempt.clients and not apart:
         return None  # where the same address reached it, that one connection failed is nobody's for certain
     what = {"resolve": "could not resolve its name", "proxy": "could not get through its proxy"}
@@ -198,6 +202,18 @@ def _all_the_while(facts: Facts, others: list[Request]) -> bool:
     if len(inside) >= LEAST_OTHERS and any(min(inside) <= began + again <= max(inside) for again in AGAIN):
         return True
     return any(r.at <= began + MOMENT for r in others) and any(r.at >= end - MOMENT for r in others)
+
+
+def _fewer_than_usual(facts: Facts, route: Route) -> bool:
+    """Far fewer requests came while it tried, and in the minute before, than in so many seconds of the half hour before."""
+    tried, end = _tried(facts)
+    began = tried - MINUTE
+    known = [m.requests for m in route.minutes if m.start + MINUTE <= began]
+    if len(known) < KNOWN_MINUTES:
+        return False
+    usual = median(known) * (end - began).total_seconds() / MINUTE.total_seconds()
+    seen = sum(began <= r.at <= end for r in route.near)
+    return exp(-usual) * sum(usual**k / factorial(k) for k in range(seen + 1)) <= FEW
 
 
 def _silence(route: Route, facts: Facts) -> tuple[float, float] | None:

@@ -216,3 +216,48 @@ def test_where_lines_are_lost_the_device_s_own_word_still_counts_and_a_silence_d
 def test_a_device_that_is_short_of_memory_ends_what_ends_then(said: tuple[Any, ...], cause: str) -> None:
     long = a_request(-60, None, took=None)
     assert judge(facts((long,), RESET, GOOD_BEFORE, health=said, end=0.0)).cause == cause
+
+
+def other_path(*times: tuple[float, float]) -> tuple[Request, ...]:
+    return tuple(a_request(s, 200, (M1, M2, M3)[n % 3], took, path="/other") for n, (s, took) in enumerate(times))
+
+
+def test_a_third_party_that_only_some_paths_need_makes_those_slow_on_every_member() -> None:
+    usual = tuple(a_request(-600 - n, took=0.2) for n in range(6))
+    quick = other_path(*((-40.0 + 3 * n, 0.1) for n in range(20)))
+    late = tuple(a_request(-30 + 10 * n, 200, (M1, M2, M3)[n], 24.0) for n in range(3))
+    assert judge(facts((LOST,), TIMED_OUT, (*late, *quick), before=usual)).cause == "service_slow"
+    assert judge(facts((LOST,), TIMED_OUT, (*late, *quick))).cause == "undecided"  # it may always take so long
+    one = tuple(replace(r, member=M1) for r in late)
+    assert judge(facts((LOST,), TIMED_OUT, (*one, *quick), before=usual)).cause != "service_slow"
+
+
+def test_a_part_of_the_answers_that_is_slow_from_every_member_is_the_services() -> None:
+    usual = tuple(a_request(-600 - n, took=0.2) for n in range(6))
+    members = (M1, M2, M3)
+    mixed = tuple(a_request(-40 + 4 * n, 200, members[n % 3], 22.0 if n % 2 else 0.1) for n in range(12))
+    assert judge(facts((LOST,), TIMED_OUT, mixed, before=usual)).cause == "service_slow"
+    lost = tuple(a_request(-39 + 4 * n, None, took=None) for n in range(8))
+    assert judge(facts((LOST,), TIMED_OUT, (*mixed, *lost), before=usual)).cause == "unanswered"  # more lost than late
+    slow_before = (*usual, a_request(-700, took=25.0))
+    assert judge(facts((LOST,), TIMED_OUT, mixed, before=slow_before)).cause == "unanswered"
+    at_one = tuple(replace(r, member=M1) if (r.seconds or 0) > 1 else r for r in mixed)
+    assert judge(facts((LOST,), TIMED_OUT, at_one, before=usual)).cause != "service_slow"
+
+
+def test_thin_counts_single_no_member_out_where_the_others_fail_on_other_paths() -> None:
+    """Seen on a service that failed on every member with two requests of three."""
+    request = a_request(0, 503, M1)
+    around = (*(a_request(0.1 + n / 10, 503, M1) for n in range(2)), a_request(0.05, 200, M2), a_request(0.15, 200, M3))
+    elsewhere = (a_request(22, 503, M3, path="/list"), a_request(27, 503, M2, path="/other"))
+    found = judge(facts((request,), HTTP_503, around))
+    assert (found.cause, found.component) == ("member_grey", M1)  # one in ten by luck
+    assert judge(facts((request,), HTTP_503, (*around, *elsewhere))).cause == "service_failing"
+
+
+def test_more_members_that_fail_than_are_well_are_told_from_them_by_many_answers_only() -> None:
+    request = a_request(0, 503, M1)
+    few = tuple(a_request(-0.5 + n / 10, 200 if n % 3 == 2 else 503, (M1, M2, M3)[n % 3]) for n in range(6))
+    assert judge(facts((request,), HTTP_503, few)).cause == "undecided"
+    many = tuple(a_request(-2 + n / 10, 200 if n % 3 == 2 else 503, (M1, M2, M3)[n % 3]) for n in range(36))
+    assert judge(facts((request,), HTTP_503, many)).cause == "member_grey"
