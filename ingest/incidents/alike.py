@@ -66,12 +66,15 @@ EXPLAINED = frozenset(cause for pair in ALIKE if pair & POOL_CAUSES for cause in
     MEMBER_CAUSES | {"monitor_flap"}
 )
 
-# What says only that nobody answered joins the nearest incident of the same pool that names a cause of this table.
+# What says only that nobody answered joins the nearest incident of the same pool that names a cause of this table. It
+# had reached the virtual server, so one that cannot be reached does not explain it.
 WEAK = "unanswered"
 JOINS = {
     "no_member": OVERLAP, "api_unreachable": OVERLAP, "member_down": OVERLAP, "reset_by_server": OVERLAP,
     "wrong_member": OVERLAP, "monitor_flap": OVERLAP, "idle_timeout": OVERLAP, "device_overload": OVERLAP,
-    "failover": OVERLAP, "vip_unreachable": OVERLAP, "service_slow": TOGETHER,
+    "failover": OVERLAP, "service_slow": TOGETHER,
     # A slow or failing member is hit now and then for a long time: near alone says little.
     "member_grey": TOGETHER, "slow_member": TOGETHER,
 }  # fmt: skip
+# Of these, what nobody answered between two signs that are not long apart is a part as well, however far from both.
+LASTING = frozenset({"slow_member", "member_grey", "service_slow"})

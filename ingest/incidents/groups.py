@@ -20,6 +20,7 @@ from ingest.incidents.alike import (
     DEVICE_CAUSES,
     EXPLAINED,
     JOINS,
+    LASTING,
     MEMBER_CAUSES,
     OF_DEVICE,
     OVERLAP,
@@ -328,6 +329,8 @@ def _distance(cluster: Strand, strands: Sequence[Strand]) -> timedelta | None:
             continue
         met = strand.told() if strand.cause == "member_down" else strand
         near += [apart for one in (met,) if one and (apart := one.distance(cluster)) <= limit]
+        if strand.cause in LASTING and _begins_within(cluster, strand):
+            near.append(timedelta())
         # Of an outage that only a monitor tells of, its beginning alone can leave a request unanswered.
         outs = [i.start for i in strand.items if strand.cause == "member_down" and i.verdict_id is None]
         near += [timedelta() for at in outs if not cluster.apart(at - BEFORE_OUT, at + AFTER_OUT)]

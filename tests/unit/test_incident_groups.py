@@ -106,6 +106,18 @@ def test_two_named_troubles_are_not_tied_together_by_what_nobody_answered_betwee
     assert [[i.verdict_id for i in g.items] for g in found] == [[0, 100], [220, 300, 450]]
 
 
+def test_what_nobody_answered_between_two_slow_answers_of_a_member_is_that_members() -> None:
+    nobody = an_item(50, "unanswered", members=frozenset())
+    assert causes(an_item(0, "slow_member"), an_item(100, "slow_member"), nobody) == ["slow_member"]
+    assert len(causes(an_item(0, "slow_member"), nobody)) == 2
+    assert len(causes(an_item(0, "slow_member"), an_item(200, "slow_member"), nobody)) == 2
+
+
+def test_what_reached_the_virtual_server_is_not_explained_by_its_being_gone() -> None:
+    gone = an_item(12, "vip_unreachable", members=frozenset())
+    assert len(causes(an_item(0, "unanswered", members=frozenset()), gone)) == 2
+
+
 def test_an_outage_that_a_monitor_tells_of_explains_what_was_unanswered_at_its_beginning_alone() -> None:
     out = an_item(60, "member_down", 3600, B, verdict_id=None, event_id=7)
     dying = an_item(50, "unanswered", members=frozenset())
