@@ -15,8 +15,7 @@ from ingest.sources.spool import BROKEN_GZIP
 LINE_BITS = 40
 OFFSET = (1 << LINE_BITS) - 1
 LONGEST = 16 * 1024
-LOOK_AHEAD = 256 * 1024  # how far behind its request an answer is looked for
-LOOK_BACK = 32 * 1024  # and how far before it: datagrams overtake each other
+LOOK = 256 * 1024  # how far behind its request an answer is looked for, and before it: datagrams overtake each other
 PAIRED_BY = ('ts="', 'client_ip="', 'client_port="')  # what both lines of an airf5/1 pair have alike
 
 
@@ -44,7 +43,7 @@ def _lines(path: Path, offsets: Sequence[int]) -> Iterator[tuple[int, str]]:
         with _open(path) as file:
             ahead = _Ahead(file)
             for offset in offsets:
-                back = min(offset, LOOK_BACK)  # the file is read forward, so all of this line begins there
+                back = min(offset, LOOK)  # the file is read forward, so all of this line begins there
                 line = _until_newline(ahead.at(offset - back, back + LONGEST)[back:])
                 if line:
                     yield offset, "\n".join(map(_message, filter(None, (line, _answer(ahead, offset, line)))))
@@ -86,8 +85,8 @@ def _answer(ahead: _Ahead, offset: int, request: bytes) -> bytes:
     keys = [part.encode() for name in PAIRED_BY if (part := _field(text, name))]
     if 'kind="request"' not in text or len(keys) < len(PAIRED_BY):
         return b""
-    back = min(offset, LOOK_BACK)
-    found = ahead.at(offset - back, back + len(request) + LOOK_AHEAD)
+    back = min(offset, LOOK)
+    found = ahead.at(offset - back, back + len(request) + LOOK)
     whole = found.find(b"\n") + 1 if back < offset else 0  # the first line there may be cut
     return _matching(found[back + len(request) :], keys) or _matching(found[whole:back], keys)
 

@@ -28,7 +28,9 @@ def test_a_request_comes_with_its_answer() -> None:
 @pytest.mark.parametrize("before", [0, 40, 150])
 def test_an_answer_that_overtook_its_request_is_found(before: int, tmp_path: Path) -> None:
     pair = 'ts="17.5",client_ip="10.0.0.7",client_port="5"'
-    others = [f'kind="response",ts="17.{n}",client_ip="10.0.0.7",client_port="5",{"x" * 200}' for n in range(100, 300)]
+    others = [
+        f'kind="response",ts="17.{n}",client_ip="10.0.0.7",client_port="5",{"x" * 1_600}' for n in range(100, 300)
+    ]
     lines = [*others[:before], f'kind="response",{pair}', *others[before:], f'kind="request",{pair}']
     if before == 150:  # near enough
         lines = lines[100:]
