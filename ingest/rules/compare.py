@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import groupby
 from math import comb
 from operator import attrgetter
 from typing import NamedTuple
@@ -244,10 +245,21 @@ def since(route: Route, request: Request, at: datetime, until: datetime) -> Sinc
 
 
 def healed(route: Route, request: Request, at: datetime) -> bool:
-    """All went well again for a minute between this moment and the request: what failed then is not what fails now."""
+    """All went well again for a while between this moment and the request: what failed then is not what fails now.
+
+    For a minute, or for so many requests on end as would not go well by chance while others fail as often as they do.
+    """
     unanswered, minute = request.outcome is Outcome.UNANSWERED, timedelta(minutes=1)
     between = [m for m in route.minutes if at <= m.start and m.start + minute <= request.at]
-    return any(m.requests >= ENOUGH and not (m.unanswered if unanswered else m.errors) for m in between)
+    if any(m.requests >= ENOUGH and not (m.unanswered if unanswered else m.errors) for m in between):
+        return True
+    bad = [r.outcome is request.outcome for r in route.near if at <= r.at <= request.at]
+    if True not in bad:
+        return False
+    began = bad[bad.index(True) :]
+    share = min(0.9, sum(began) / len(began))
+    longest = max(sum(1 for _ in run) for is_bad, run in groupby(began) if not is_bad) if False in began else 0
+    return len(began) * (1 - share) ** longest <= CHANCE
 
 
 def _from_the_first(after: Sequence[bool]) -> bool:

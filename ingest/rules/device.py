@@ -48,10 +48,17 @@ def said_by_f5(case: Case) -> Finding | None:
         if cause == "reset_by_server":
             continue  # the monitors may say why: `reset_by_peer` comes after them
         return finding(
-            case, cause, f"Route: the BIG-IP logged at {clock(event.at)}: {event.reason or event.state.replace('_', ' ')}.",
+            case, cause, f"Route: the BIG-IP logged at {clock(event.at)}: {_what(event)}.",
             0.95, "virtual_server", request.endpoint, proofs=(health_proof(event),),
         )  # fmt: skip
     return None
+
+
+def _what(event: Health) -> str:
+    """What it said, in words."""
+    if event.state == "limit":
+        return f"{short(event.object or event.member)} had reached its {event.detail.get('limit', 'connection')} limit"
+    return event.reason or event.state.replace("_", " ")
 
 
 def reset_by_peer(case: Case) -> Finding | None:

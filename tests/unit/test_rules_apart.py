@@ -261,3 +261,14 @@ def test_more_members_that_fail_than_are_well_are_told_from_them_by_many_answers
     assert judge(facts((request,), HTTP_503, few)).cause == "undecided"
     many = tuple(a_request(-2 + n / 10, 200 if n % 3 == 2 else 503, (M1, M2, M3)[n % 3]) for n in range(36))
     assert judge(facts((request,), HTTP_503, many)).cause == "member_grey"
+
+
+def test_a_change_is_not_blamed_for_what_began_after_all_had_gone_well_again() -> None:
+    change = Change(at(-110), "netops", "modify", VS, "raw", text=f"modify ltm virtual {VS} profiles none")
+    before = tuple(a_request(-170 + 3 * n, 200, (M1, M2, M3)[n % 3]) for n in range(19))
+    broken = tuple(a_request(-109 + 3 * n, None, took=None) for n in range(10))
+    between = tuple(a_request(-79 + 3 * n, 200, (M1, M2, M3)[n % 3]) for n in range(16))
+    now = tuple(a_request(-30 + 3 * n, None, took=None) for n in range(10))
+    assert judge(facts((LOST,), RESET, (*before, *broken, *between, *now), changes=(change,))).cause == "unanswered"
+    still = tuple(a_request(-79 + 3 * n, None, took=None) for n in range(16))
+    assert judge(facts((LOST,), RESET, (*before, *broken, *still, *now), changes=(change,))).cause == "config_change"
