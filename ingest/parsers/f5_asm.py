@@ -18,6 +18,11 @@ def is_asm(text: str) -> bool:
     return text.startswith(START) and STATUS in text[:8_000]
 
 
+def is_listed(text: str) -> bool:
+    """The comma-separated form, `ASM:"…","…"`: its fields have no names, and their order is the user's."""
+    return text.startswith('ASM:"') and '","' in text[:2_000]
+
+
 def blocked(text: str) -> dict[str, Any] | None:
     """The fields of a health event of the virtual server, None for what is no blocked request.
 

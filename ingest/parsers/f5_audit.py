@@ -10,7 +10,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest.parsers import f5_header, times
+from ingest.parsers import f5_header, f5_logins, times
 from ingest.parsers.f5_header import Header, clean, unwrap
 from ingest.parsers.f5_ltm import is_f5
 from ingest.parsers.f5_secrets import mask
@@ -38,14 +38,8 @@ _ATTEMPTS = re.compile(r"failed to login after ([0-9]{1,6}) attempts?")
 _REQUEST = re.compile(r"Request to run ([^\n]{1,512}?)\.?\Z")
 _LONGEST = 4_000
 _METHODS = {
-    "GET": "read",
-    "HEAD": "read",
-    "OPTIONS": "read",
-    "POST": "create",
-    "PUT": "modify",
-    "PATCH": "modify",
-    "DELETE": "delete",
-}
+    "GET": "read", "HEAD": "read", "OPTIONS": "read", "POST": "create", "PUT": "modify", "PATCH": "modify", "DELETE": "delete",
+}  # fmt: skip
 
 
 def parse(line: str, received: datetime | None = None, utc_offset: timedelta = times.NO_OFFSET) -> Record:
@@ -131,11 +125,13 @@ def find(header: Header, utc_offset: timedelta = times.NO_OFFSET) -> Fields | No
             head, _, told = body.partition("RAW: ")
             return pam_session(told, header, utc_offset) or requested(head, told)
         if " - transaction #" in body[:2_000]:
-            return object_change(body)
+            return object_change(body) or said(body)
         if "cmd_data=" in body or "status=" in body:
             return command(body, header)
         if body.startswith('user="'):
             return script(body)
+        if body.startswith("user "):
+            return said(body)
     if "(pam_audit)" in header.process or "(mod_auth_pam)" in header.process:
         return pam_session(text, header, utc_offset)
     return login(text, header) or access(text)
@@ -157,7 +153,8 @@ def object_change(body: str) -> Fields | None:
     status = tail[status_at + 8 :].strip().rstrip("]") if status_at >= 0 else ""
     inner = tail[:status_at] if status_at >= 0 else tail
     name = _QUOTED.search(inner)
-    detail: Fields = {"client": client, "type": inner.partition(" ")[0], "status": status}
+    # `start_transaction { }` is of no type
+    detail: Fields = {"client": client, "type": inner.partition(" ")[0].strip("}"), "status": status}
     detail["object"] = next((p.partition(" ")[2] for p in parts if p.startswith("object ")), "")
     values = {
         m.group(1): m.group(2) if m.group(2) is not None else m.group(3) for m in _PAIR.finditer(inner[:_LONGEST])
@@ -173,6 +170,24 @@ def object_change(body: str) -> Fields | None:
         "external_id": transaction,
         "detail": detail,
     }
+
+
+_USER = re.compile(r"(?:^|, ?)user ([^\s,]{1,256})")
+
+
+def said(body: str) -> Fields | None:
+    """`user a - command: tmsh create …`, `user a - … - operation MODIFY - … - status OK`: in words, without keys."""
+    parts = body[:_LONGEST].split(" - ")
+    user = _USER.search(parts[0])
+    words = dict(part.strip().replace(": ", " ", 1).partition(" ")[::2] for part in parts[1:])
+    data = words.get("command", "").removeprefix("tmsh ")
+    if user is None or not (data or "operation" in words):
+        return None
+    verb, target = _verb_and_target(data) if data else (words["operation"].lower()[:40], words.get("module", ""))
+    status = words.get("status", "")
+    result = "ok" if status == "OK" else _result(status)
+    detail = {"command": data, "status": status}
+    return {"actor": user.group(1), "verb": verb, "target": target, "result": result, "detail": detail}
 
 
 def _result(status: str) -> str:
@@ -298,6 +313,9 @@ def login(text: str, header: Header) -> Fields | None:
         verb, result = ("login", "ok") if what == "Accepted" else ("login_failed", "failed")
         fields: Fields = {"actor": user, "verb": verb, "target": service, "result": result, "address": address}
         return {**fields, "tool": service, "detail": {"method": method}}
+    failed = f5_logins.failed(text, service)
+    if failed is not None:
+        return failed
     if "authentication failure;" in text[:200] and text.startswith("pam_"):
         values = _values(text.partition(";")[2])
         fields = {"actor": values.get("user", ""), "verb": "login_failed", "target": service, "result": "failed"}
@@ -345,6 +363,8 @@ def _uri_and_tail(text: str) -> tuple[str, str, str]:
     match = _ACCESS_TAIL.search(text, max(0, len(text) - 64))
     uri = text[: match.start()] if match else text
     uri = uri.strip().strip('"')
+    if uri.partition(" ")[0] in _METHODS:  # a whole request line: `"POST /mgmt/… HTTP/1.1"`
+        uri = uri.partition(" ")[2].removesuffix(" HTTP/1.1").removesuffix(" HTTP/1.0")
     return uri, (match.group(1) if match else ""), (match.group(2) or "" if match else "")
 
 

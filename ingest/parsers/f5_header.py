@@ -185,10 +185,10 @@ def _scan(
         found = times.stamp(message, state.pos, state.at or near, offset)  # a relay's head has the year more often
         if found and not state.level:  # a second head after a relay's: the inner one is the device's own
             state.at, state.host, seen_time = found[0], ("" if seen_time else state.host), True
-            state.pos = _after_spaces(message, found[1])
+            state.pos = _after_stamp(message, found[1])
             continue
         process = _process(message, state.pos, seen_time or bool(state.host))
-        if process:
+        if process and not (process[1] is None and not state.host and _level_and_process(message, process[2])):
             name, pid, end = process
             return state.at, state.host, state.level, name, pid, _after_spaces(message, end)
         token = _TOKEN.match(message, state.pos)
@@ -200,10 +200,11 @@ def _scan(
 def _take(message: str, state: _State, word: str, end: int, seen_time: bool) -> bool:
     """Take one word as level or host; False where the text begins with it."""
     after = _after_spaces(message, end)
-    if word in LEVELS and not state.level and (seen_time or _PID_PROCESS.match(message, after)):
-        state.level = word
+    level = _level(word)
+    if level and not state.level and (seen_time or _PID_PROCESS.match(message, after)):
+        state.level = level
     elif not state.host and seen_time and not _MESSAGE_ID.match(message, state.pos) and "=" not in word:
-        state.host = word
+        state.host = word.rstrip(":")  # some relays write "host:"
     elif state.host and not state.level and _head_goes_on(message, after) and "=" not in word:
         state.host = word  # relay and device, or the same host twice: the inner one is the device
     else:
@@ -216,7 +217,22 @@ def _head_goes_on(message: str, pos: int) -> bool:
     token = _TOKEN.match(message, pos)
     if token is None:
         return False
-    return token.group() in LEVELS or bool(_PID_PROCESS.match(message, pos)) or times.stamp(message, pos) is not None
+    return (
+        bool(_level(token.group())) or bool(_PID_PROCESS.match(message, pos)) or times.stamp(message, pos) is not None
+    )
+
+
+def _level(word: str) -> str:
+    """The level of `notice`, `Notice` or a relay's `local0.notice`; "" for any other word."""
+    if word in LEVELS:
+        return word
+    facility, dot, level = word.lower().rpartition(".")
+    return level if level in LEVELS and (not dot or facility.startswith("local")) else ""
+
+
+def _level_and_process(message: str, pos: int) -> bool:
+    token = _TOKEN.match(message, _after_spaces(message, pos))
+    return bool(token and _level(token.group()) and _PID_PROCESS.match(message, _after_spaces(message, token.end())))
 
 
 def _process(message: str, pos: int, headed: bool) -> tuple[str, int | None, int] | None:
@@ -242,13 +258,20 @@ def _after_spaces(message: str, pos: int) -> int:
     return pos
 
 
+def _after_stamp(message: str, pos: int) -> int:
+    """Behind the time, and behind the colon that some collectors write after it."""
+    pos = pos + 1 if message.startswith(": ", pos) else pos
+    return _after_spaces(message, pos)
+
+
 def _slot(host: str) -> tuple[str, str]:
     if host.startswith("slot") and "/" in host:
         slot, _, rest = host.partition("/")
         if slot[4:].isdigit() and rest:
             return slot, rest
     if host.startswith("local/") and len(host) > 6:
-        return "", host[6:]  # as BIG-IP 9 and 10 write it
+        # as BIG-IP 9 and 10 write it; what stands there for tmm is no host
+        return "", "" if host == "local/tmm" else host[6:]
     return "", host
 
 
@@ -279,9 +302,17 @@ def _rfc5424(message: str, pos: int, pri: int | None, at: datetime | None) -> He
     message_id = found.group(1).lower() if found else ""
     slot, host = _slot("" if host == "-" else host)
     level = ""
-    severity = _severity(level, found.group(2) if found else "", pri)
     pid = int(procid) if procid.isascii() and procid.isdigit() and len(procid) < 11 else None
     name = process if process != "-" else ""
+    own = _process(text, 0, True) if process in LEVELS and procid == "-" else _process(f"{process}:", 0, True)
+    if own and process in LEVELS:  # rsyslog takes the level's word for the process and leaves the rest in the text
+        level, (name, pid, end) = process, own
+        text = text[end:].lstrip()
+        found = _MESSAGE_ID.match(text)
+        message_id, text = (found.group(1).lower(), text[found.end() :]) if found else ("", text)
+    elif own and own[1] is not None:
+        name, pid, _ = own
+    severity = _severity(level, found.group(2) if found else "", pri)
     return Header(pri, at, host, level, name, pid, message_id, severity, text, slot, data)
 
 

@@ -11,19 +11,19 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from ingest.parsers import f5_asm, f5_header, f5_ltm_device, f5_ltm_traffic
+from ingest.parsers import f5_asm, f5_header, f5_ltm_device, f5_ltm_system, f5_ltm_traffic
 from ingest.parsers.f5_header import Header, clean, unwrap
 from ingest.records import HealthEvent, Other, Reject
 
 Record = HealthEvent | Other | Reject
-_DURATION = re.compile(r"(-?[0-9]{1,9})hrs?:(-?[0-9]{1,9})mins?:(-?[0-9]{1,9})secs?")
-_WORDS = r"((?:forced |node |user |parent |fqdn |addr |iRule )?[a-z]+(?: (?:down|disabled|up))?)"
+_DURATION = re.compile(r"(-?[0-9]{1,9})hrs?(?::(-?[0-9]{1,9})mins?(?::(-?[0-9]{1,9})secs?)?)?")
+_WORDS = r"((?:forced |node |user |parent |fqdn |addr |iRule )?[a-z]+(?:-[a-z]+){0,3}(?: (?:down|disabled|up))?)"
 _MEMBER = re.compile(r"Pool ([^\s]{1,512}) member ([^\s]{1,512}) (monitor|session) status ")
 _SHORT_MEMBER = re.compile(r"Pool member ([^\s]{1,512}) (monitor|session) status ")
 _NODE = re.compile(r"Node ([^\s]{1,512}) (?:address ([^\s]{1,128}) )?(monitor|session) status ")
 _STATUS = re.compile(_WORDS + r"(?=[.\s\[]|$)")
 _INSTANCE = re.compile(r"Monitor ([^\s]{1,512}) instance ([^\s]{1,512}) has been ([a-z]{1,20})")
-_NO_MEMBERS = re.compile(r"No members available for pool ([^\s]{1,512})")
+_NO_MEMBERS = re.compile(r"No members available (?:for|in) pool ([^\s]{1,512})")
 _HAS_MEMBERS = re.compile(r"Pool ([^\s]{1,512}) now has available members")
 _VIRTUAL = re.compile(r"(?:SNMP_TRAP: )?Virtual ([^\s]{1,512})(?: \([^)]{0,128}\))? has become (available|unavailable)")
 _ADDRESS = re.compile(
@@ -108,14 +108,17 @@ def is_f5(header: Header) -> bool:
     text = header.text
     if text.startswith(("Pool /", "Node /", "Pool member ", "Rule /", "SNMP_TRAP: ", "Virtual Address ", "Monitor /")):
         return any(word in text for word in (" status ", ">: ", "has become", "state change", " instance ", "Rule /"))
-    if text.startswith(("No members available for pool ",)) or " now has available members" in text[:600]:
+    if text.startswith("No members available for pool ") or " now has available members" in text[:600]:
         return True
-    if f5_asm.is_asm(text):
+    if f5_asm.is_asm(text) or f5_asm.is_listed(text):
         return True
     if text.startswith("pam_bigip_authz:") or header.process.endswith(("(pam_audit)", "(mod_auth_pam)")):
         return True
-    if header.level and text.startswith(("Re-starting ", "---===[ ", "boot_marker : ---===[ ")):
-        return True  # its process supervisor, and its boot marker
+    # its process supervisor, its boot marker, and tmm's own log, which names no process
+    if header.level and text.startswith(
+        ("Re-starting ", "---===[ ", "boot_marker : ---===[ ", "** SIG", "MCP connection ")
+    ):
+        return True
     if header.hostname and text.startswith("Saving running configuration..."):
         return True
     if lost_messages(text) is not None and (header.level or header.process or header.hostname):
@@ -134,12 +137,12 @@ def duration_s(text: str) -> int | None:
     match = _DURATION.search(text)
     if not match:
         return None
-    hours, minutes, seconds = (int(part) for part in match.groups())
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return hours * 3600 + minutes * 60 + seconds
 
 
 def _state(words: str) -> str:
-    return words.strip().lower().replace(" ", "_")
+    return words.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def member(text: str) -> dict[str, Any] | None:
@@ -277,4 +280,5 @@ FORMS: tuple[Callable[[str], dict[str, Any] | None], ...] = (
     f5_asm.blocked,
     *f5_ltm_traffic.FORMS,
     *f5_ltm_device.FORMS,
+    f5_ltm_system.told,
 )

@@ -30,12 +30,21 @@ _PORTS = re.compile(
 )
 _MEMBER_RATE = re.compile(r"Pool member ([^\s]{1,256}) exceeded configured rate limit")
 _VIRTUAL_RATE = re.compile(r"Virtual ([^\s]{1,512}) exceeded configured rate limit")
+_MEMBER_FULL = re.compile(
+    r"(?:Warning, )?[Pp]ool member IP ([^\s]{1,128}) port ([^\s]{1,16}) for pool ([^\s]{1,512}) has reached its connection limit"
+)
 _REMOTE = re.compile(r"remote IP ([^\s,]{1,128})(?:,? port ([0-9]{1,5}))?")
 _LOCAL = re.compile(r"local IP ([^\s,]{1,128})(?:,? port ([0-9]{1,5}))?")
-_HANDSHAKE = re.compile(r"SSL Handshake failed for (?:TCP|UDP|SCTP) ([^\s]{1,128}) -> ([^\s]{1,128})")
+_HANDSHAKE = re.compile(r"SSL Handshake failed for (?:TCP|UDP|SCTP) (?:from )?([^\s]{1,128}) (?:->|to) ([^\s]{1,128})")
 _CIPHERS = re.compile(r"No shared ciphers between SSL peers ([^\s]{1,256})")
-_CONNECTION_ERROR = re.compile(r"(?:([^\s]{1,128}) -> ([^\s]{1,128}): |\(null connflow\): )?Connection error: ")
+_CONNECTION_ERROR = re.compile(
+    r"(?:(?:clientside |serverside )?([^\s]{1,128}) -> ([^\s]{1,128}): |\(null connflow\): )?Connection error: "
+)
+_INSECURE = re.compile(
+    r"Connection attempt (to|from) insecure SSL (?:server|client)[^\n]{0,80}? aborted: ([^\s]{1,128})"
+)
 _SYNCOOKIE = re.compile(r"Syncookie (threshold|counter|HW mode|SW mode) ")
+_SERVER_NAME = re.compile(r" server name = ?([^\s,]{1,512})")
 _OF_VIRTUAL = re.compile(r"(?:virtual|server|for virtual|vip) = ?([^\s,]{1,512})")
 _HEADER_SIZE = re.compile(
     r"HTTP header \(?([0-9]{1,12}|count)\)? exceeded maximum allowed (?:size|number|count) of [0-9]{1,12}"
@@ -44,6 +53,9 @@ _NAMED = re.compile(r"(vip|pool|server_ip|client_ip)=([^\s)]{1,512})")
 _GTM_MEMBER = re.compile(
     r"(?:SNMP_TRAP: )?Pool \(?([^\s()]{1,512})\)? member \(?([^\s()]{1,512})\)?(?: \(ip:port=([^\s)]{1,128})\))?"
     r" (state change |enabled|disabled)"
+)
+_PROBER = re.compile(
+    r"(?:SNMP_TRAP: )?Prober [Pp]ool \(?([^\s()]{1,512})\)? member \(?([^\s()]{1,512})\)? (state change |enabled|disabled)"
 )
 _GTM_OBJECT = re.compile(
     r"(?:SNMP_TRAP: )?(Prober [Pp]ool|Pool|Wide IP|Wideip|VS|Virtual Server|Server|Data [Cc]enter|Link|Box|Prober)"
@@ -134,9 +146,26 @@ def limit(text: str) -> Fields | None:
             "reason": "rate",
             "detail": {"limit": "rate"},
         }
-    if "onnection limit exceeded" not in text[:2_000]:
+    match = _MEMBER_FULL.match(text)
+    if match:
+        address, port, pool = match.groups()
+        event: Fields = {"kind": "member", "state": "limit", "member": f"{address}:{port}", "f5_pool": pool}
+        return {**event, "reason": "connection", "detail": {"limit": "connection"}}
+    rejected = text.startswith("Packet rejected ")
+    limited = "onnection limit exceeded" in text[:2_000]
+    if not limited and not rejected:
         return None
     local, remote = _LOCAL.search(text, 0, 2_000), _REMOTE.search(text, 0, 2_000)
+    if not limited:  # a packet to a port that nothing listens on, or that a filter turned down
+        detail = {"source": _joined(remote), "target": _joined(local)}
+        reason = text.rpartition(": ")[2].rstrip(".")[:200]
+        return {
+            "kind": "virtual",
+            "state": "packet_rejected",
+            "object": _joined(local),
+            "reason": reason,
+            "detail": detail,
+        }
     detail = {"limit": "connection", "source": _joined(remote), "target": _joined(local)}
     return {"kind": "virtual", "state": "limit", "object": _joined(local), "reason": "connection", "detail": detail}
 
@@ -180,11 +209,28 @@ def tls(text: str) -> Fields | None:
     return None
 
 
+def insecure(text: str) -> Fields | None:
+    """The other side cannot renegotiate safely (RFC 5746), so the device gave the connection up."""
+    match = _INSECURE.match(text)
+    if not match:
+        return None
+    side, peer = match.groups()
+    detail = {"source" if side == "from" else "target": peer}
+    return {"kind": "virtual", "state": "tls_peer_refused", "object": "", "reason": text[:300], "detail": detail}
+
+
+def certificate(text: str) -> Fields | None:
+    """The certificate of the other side did not hold."""
+    if not text.startswith("Peer cert verify error: "):
+        return None
+    return {"kind": "virtual", "state": "tls_peer_untrusted", "object": "", "reason": text[:300], "detail": {}}
+
+
 def syncookie(text: str) -> Fields | None:
     match = _SYNCOOKIE.match(text)
     if not match:
         return None
-    found = _OF_VIRTUAL.search(text, 0, 2_000)
+    found = _SERVER_NAME.search(text, 0, 2_000) or _OF_VIRTUAL.search(text, 0, 2_000)
     state = "syncookie_off" if " exited" in text[:300] else "syncookie_on"
     return {"kind": "virtual", "state": state, "object": found.group(1) if found else "", "reason": text[:200]}
 
@@ -209,7 +255,7 @@ def http_limits(text: str) -> Fields | None:
     }
 
 
-_RULE_ERROR = re.compile(r"TCL error: ([^\s]{1,256}) <([A-Z0-9_]{1,48})>(?: - | )?")
+_RULE_ERROR = re.compile(r"TCL error: ([^\s]{1,256}) (?:<([A-Z0-9_]{1,48})>(?: - | )?|- )")
 _ABORTED = re.compile(
     r"(?:Pending rule|Rule|TCL error:) ?([^\s]{1,256}) <([A-Z0-9_]{1,48})> aborted for ([^\s]{1,128}) -> ([^\s]{1,128})"
 )
@@ -231,9 +277,19 @@ def rule_error(text: str) -> Fields | None:
             "state": "rule_error",
             "object": name,
             "reason": reason[:500],
-            "detail": {"event": event},
+            "detail": {"event": event or ""},
         }
     return None
+
+
+def prober(text: str) -> Fields | None:
+    """GSLB's own probers, in pools of their own."""
+    match = _PROBER.match(text)
+    if not match:
+        return None
+    pool, name, change = match.groups()
+    detail = {"gtm": True, "type": "Prober Pool member", "pool": pool}
+    return _gtm_state(text, match.end(), change, {"kind": "device", "object": name, "detail": detail}, _OBJECT_COLOUR)
 
 
 def gtm(text: str) -> Fields | None:
@@ -294,7 +350,7 @@ def _gtm_state(text: str, pos: int, what: str, event: Fields, colours: dict[str,
     reason = _bracket(text, match.end())
     event["reason"] = reason
     event["detail"].update({"from_colour": before, "to_colour": after})
-    monitor = re.match(r"Monitor ([^\s]{1,512}) from ([^\s]{1,256}) : (?:state: ?)?", reason)
+    monitor = re.match(r"Monitor ([^\s]{1,512})(?: from [^\s]{1,256})? : (?:state:? ?)?", reason)
     if monitor:
         event.update(monitor=monitor.group(1), reason=reason[monitor.end() :].strip())
     return event
@@ -314,8 +370,11 @@ FORMS: tuple[Callable[[str], Fields | None], ...] = (
     port_exhaustion,
     limit,
     tls,
+    insecure,
+    certificate,
     syncookie,
     http_limits,
     rule_error,
+    prober,
     gtm,
 )

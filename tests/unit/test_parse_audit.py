@@ -119,6 +119,37 @@ CASES += [
     ),
 ]
 
+CASES += [
+    (
+        HEAD
+        + "httpd[1]: [error] [client 192.0.2.77:50123] AUTHCACHE PAM: user 'a' (fallback: false) - not authenticated: "
+        "Authentication failure, referer: https://192.0.2.5/tmui/login.jsp",
+        {"actor": "a", "verb": "login_failed", "result": "failed", "address": "192.0.2.77", "tool": "httpd"},
+    ),
+    (
+        HEAD + "sshd[1]: error: PAM: Authentication failure for root from 2001:db8::7",
+        {"actor": "root", "verb": "login_failed", "address": "2001:db8::7", "tool": "sshd"},
+    ),
+    (
+        HEAD + "mcpd[1]: 01070417:5: AUDIT - client tmsh, tmsh-pid-1, user root - transaction #5-3 - object 0 - "
+        "start_transaction { } [Status=Command OK]",
+        {"actor": "root", "verb": "start_transaction", "target": "", "result": "ok"},
+    ),
+    (
+        HEAD + "mcpd[1]: 01070417:5: AUDIT - user admin - command: tmsh create auth user bob password x",
+        {"actor": "admin", "verb": "create", "target": "auth user bob password ****"},
+    ),
+    (
+        HEAD
+        + "mcpd[1]: 01070417:5: AUDIT - user admin - transaction #1 - object 0 - operation MODIFY - module CLI - status OK",
+        {"actor": "admin", "verb": "modify", "target": "CLI", "result": "ok"},
+    ),
+    (
+        'logger[1]: [ssl_acc] 192.0.2.7 - admin [15/Jul/2024:02:51:49 +0200] "POST /mgmt/shared/authn/login HTTP/1.1" 401 2',
+        {"target": "/mgmt/shared/authn/login", "tool": "rest_api", "result": "failed"},
+    ),
+]
+
 
 @pytest.mark.parametrize(("line", "expected"), CASES)
 def test_an_audit_line_becomes_its_action(line: str, expected: dict[str, Any]) -> None:
@@ -145,6 +176,24 @@ def test_a_secret_in_clear_is_masked_everywhere(data: str) -> None:
         + f"tmsh[1]: 01420002:5: AUDIT - pid=1 user=root folder=/ module=(tmos)# status=[Command OK] cmd_data={data}"
     )
     assert "hunter2" not in repr(f5_audit.parse(line, NEAR))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "info sshd[1]: Failed password for invalid user test from 192.0.2.77 port 40022 ssh2",
+        "err mcpd[1]: 01071769:3: Decryption of the field (passphrase) for object (/Common/k.key) failed.",
+    ],
+)
+def test_words_about_a_password_are_kept(text: str) -> None:
+    assert f5.parse_auto(f"Nov 13 04:19:15 b1 {text}", NEAR).raw == f"Nov 13 04:19:15 b1 {text}"
+
+
+@pytest.mark.parametrize("value", ["for", ")x", "check"])
+def test_in_a_command_such_a_word_is_a_secret(value: str) -> None:
+    line = HEAD + "tmsh[1]: 01420002:5: AUDIT - pid=1 user=root folder=/ module=(tmos)# status=[Command OK] cmd_data="
+    found = f5_audit.parse(line + f"modify auth user a password {value}", NEAR)
+    assert isinstance(found, Action) and found.raw.endswith("password ****")
 
 
 def test_a_line_of_another_kind_is_rejected_with_a_reason() -> None:

@@ -163,6 +163,48 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ),
 ]
 
+# Shapes that public lines have, found after the forms above were written.
+CASES += [
+    ("01070638:5: Pool /Common/p member /Common/m:80 monitor status down. [ was up for 142hrs ]",
+     {"state": "down", "was": "up", "lasted_s": 511_200}),
+    ("01070640:5: Node /Common/www.example.net address :: monitor status fqdn-down. [ was fqdn-up for 0hr:1min:10sec ]",
+     {"kind": "node", "object": "/Common/www.example.net", "state": "fqdn_down", "was": "fqdn_up", "lasted_s": 70}),
+    ("01010028:5: No members available in pool /Common/p for virtual /Common/vs",
+     {"state": "no_members", "f5_pool": "/Common/p"}),
+    ("01010343:5: Syncookie SW mode activated, server name = /Common/vs server IP = 192.0.2.5:443, HSB modId = 2",
+     {"state": "syncookie_on", "object": "/Common/vs"}),
+    ("01220001:3: TCL error: MyiRule - Out of bounds (line 2) invoked from within \"HTTP::respond\"",
+     {"state": "rule_error", "object": "MyiRule", "detail": {"event": "", "process": "mcpd"}}),
+    ("01260013:4: SSL Handshake failed for TCP from 192.0.2.9:53212 to 192.0.2.5:443",
+     {"state": "tls_failure", "object": "192.0.2.5:443"}),
+    ("01260009:4: clientside 192.0.2.9%1:53212 -> 192.0.2.5%1:443: Connection error: ssl_hs_cert:1: alert(42) bad",
+     {"state": "tls_failure", "object": "192.0.2.5%1:443"}),
+    ("01260006:4: Peer cert verify error: certificate has expired (depth 0; cert /CN=a)", {"state": "tls_peer_untrusted"}),
+    ("01200017:4: Warning, pool member IP 192.0.2.51 port 80 for pool /Common/p has reached its connection limit.",
+     {"kind": "member", "state": "limit", "member": "192.0.2.51:80", "f5_pool": "/Common/p"}),
+    ("01200009:4: Packet rejected remote IP 2001:db8::9 port 999 local IP 2001:db8::5 port 80 proto TCP: Port closed.",
+     {"kind": "virtual", "state": "packet_rejected", "object": "2001:db8::5:80", "reason": "Port closed"}),
+    ("011a6006:1: SNMP_TRAP: VS v (ip:port=192.0.2.9:80) (Server /Common/s) state change green --> red ( Monitor /Common/m :"
+     " state: timeout)", {"kind": "virtual", "state": "unavailable", "monitor": "/Common/m", "reason": "timeout"}),
+    ("011a4101:1: SNMP_TRAP: Prober Pool /Common/pp member /Common/lb2 state change red --> green",
+     {"kind": "device", "state": "available", "was": "unavailable", "object": "/Common/lb2"}),
+    ("01010023:2: Switchboard failsafe action indicated by bcm56xxd, exiting",
+     {"kind": "device", "state": "failsafe", "object": "bcm56xxd"}),
+    ("01010025:2: Device error: hsb_lbb0 tre2_crc_errs count 1", {"state": "hardware_error", "object": "hsb_lbb0"}),
+    ("010c002c:5: Traffic group /Common/tg going active via targeted failover command.",
+     {"state": "failover_command", "object": "/Common/tg"}),
+    ("010c0057:5: Activating traffic group /Common/tg.", {"state": "going_active", "object": "/Common/tg"}),
+    ("010c006d:5: Leaving Standby for Active (best ha score).", {"state": "leaving_standby"}),
+    ("01071433:5: CMI heartbeat timer expired, status: 192.0.2.6", {"state": "peer_lost", "object": "192.0.2.6"}),
+    ("01140102:0: Overdog daemon requests reboot.", {"state": "reboot_requested"}),
+    ("01140104:5: Watchdog touch disabled.", {"kind": "device", "state": "watchdog_disabled"}),
+    ("011d0004:1: Disk partition /var has only 0% free", {"state": "disk_full", "object": "/var"}),
+    ("010d0005:3: Chassis fan 1: status (0) is bad.", {"state": "hardware_alarm", "object": "Chassis fan 1"}),
+    ("01260008:3: SSL transaction (TPS) rate limit reached", {"kind": "device", "state": "tls_limit"}),
+    ("01260030:2: Profile /Common/c - cannot load key/cert/chain: /a /b: x",
+     {"state": "tls_profile_error", "object": "/Common/c"}),
+]  # fmt: skip
+
 
 @pytest.mark.parametrize(("text", "expected"), CASES)
 def test_a_health_message_becomes_its_event(text: str, expected: dict[str, Any]) -> None:
@@ -192,6 +234,7 @@ def test_an_id_with_two_texts_is_decided_by_its_text() -> None:
         "Oct 28 03:36:30 gtm1 Saving running configuration...",
         "Feb 17 23:35:29 b info tmm2[17067]: Rule /Common/r <HTTP_RESPONSE>: Response Code: 404",
         "Jan 17 03:35:18 h info audit_forwarder[16218]: audit_forwarder started.",
+        'Dec 6 13:14:50 h ASM:"Information Leakage","2019-12-06 13:14:49","192.0.2.56","443","blocked"',
     ],
 )
 def test_f5_lines_of_other_kinds_are_kept(line: str) -> None:
@@ -211,6 +254,31 @@ def test_f5_lines_of_other_kinds_are_kept(line: str) -> None:
 )
 def test_other_products_are_not_taken_for_f5(line: str) -> None:
     assert isinstance(f5_ltm.parse(line, NEAR), Reject)
+
+
+@pytest.mark.parametrize(
+    ("head", "hostname", "process"),
+    [
+        ("Nov 13 04:19:15: host=192.0.2.1: local/b1 notice mcpd[3]: ", "b1", "mcpd"),
+        ("Nov 13 04:19:15 b1: notice mcpd[3]: ", "b1", "mcpd"),
+        ("Nov 13 04:19:15 b1 Notice mcpd[3]: ", "b1", "mcpd"),
+        ("Nov 13 04:19:15 b1 local0.notice mcpd[3]: ", "b1", "mcpd"),
+        ("<133>1 2026-11-13T04:19:15+00:00 b1 notice - - -  mcpd[3]: ", "b1", "mcpd"),
+        ("<133>1 2026-11-13T04:19:15Z b1 mcpd[3] - - - ", "b1", "mcpd"),
+        ("2026-11-13 04:19:15\tLocal0.Notice\t192.0.2.5\tNov 13 04:19:15 b1 notice mcpd[3]: ", "b1", "mcpd"),
+        ("Nov 13 04:19:15 local/tmm notice mcpd[3]: ", "", "mcpd"),
+    ],
+)
+def test_a_collectors_head_hides_nothing(head: str, hostname: str, process: str) -> None:
+    found = f5_ltm.parse(head + "01070638:5: Pool /Common/p member /Common/m:80 monitor status down.", NEAR)
+    assert isinstance(found, HealthEvent)
+    assert (found.hostname, found.detail["process"], found.message_id, found.state) == (
+        hostname,
+        process,
+        "01070638",
+        "down",
+    )
+    assert found.at == datetime(2026, 11, 13, 4, 19, 15, tzinfo=UTC)
 
 
 def test_lab1_is_understood_whole() -> None:
