@@ -10,17 +10,17 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from ingest.parsers import airflow, f5, f5_audit, f5_ltm, f5_request_log, f5_telemetry
+from ingest.parsers import airflow, airflow_pages, f5, f5_audit, f5_ltm, f5_request_log, f5_telemetry
 
 Parser = Callable[[str, datetime | None], Any]
 
 
 def _task_instance(text: str, received: datetime | None) -> Any:
-    return airflow.parse_task_instance(text)
+    return airflow_pages.each(text, "task_instances", airflow.parse_task_instance)
 
 
 def _event_log(text: str, received: datetime | None) -> Any:
-    return airflow.parse_event_log(text)
+    return airflow_pages.each(text, "event_logs", airflow.parse_event_log)
 
 
 PARSERS: dict[str, Parser] = {

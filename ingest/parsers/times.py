@@ -14,7 +14,9 @@ NO_OFFSET = timedelta(0)
 
 # Widths are bounded everywhere, so that no pattern here can be slow on hostile text.
 _CLOCK = r"([0-9]{1,2}):([0-9]{2}):([0-9]{2})(?:[.,]([0-9]{1,9}))?"
-_BSD = re.compile(r"([A-Za-z]{3}) {1,2}([0-9]{1,2})(?: ([0-9]{4}))? " + _CLOCK + r"(?: ([0-9]{4})(?= ))?(?![0-9]|:[^ ])")
+_BSD = re.compile(
+    r"([A-Za-z]{3}) {1,2}([0-9]{1,2})(?: ([0-9]{4}))? " + _CLOCK + r"(?: ([0-9]{4})(?= ))?(?![0-9]|:[^ ])"
+)
 _YEAR_FIRST = re.compile(r"([0-9]{4}) ([A-Za-z]{3}) {1,2}([0-9]{1,2}) " + _CLOCK + r"(?![0-9:])")
 _ISO = re.compile(
     r"([0-9]{4})[-/]([0-9]{2})[-/]([0-9]{2})[T ]" + _CLOCK + r" ?(Z|z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2})?(?![0-9:])"

@@ -74,6 +74,24 @@ def test_a_document_of_many_records_is_one_object(monkeypatch: pytest.MonkeyPatc
     }
 
 
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_page_of_airflow_is_one_object_with_its_items(monkeypatch: pytest.MonkeyPatch, recorded: bool) -> None:
+    items = [{"dag_id": "d", "dag_run_id": "r", "task_id": name, "try_number": 1, "state": "failed"} for name in "ab"]
+    page: Any = {"task_instances": [*items, {"dag_id": "d"}], "total_entries": 3}
+    page = {"request": {"method": "GET"}, "status": 200, "body": page} if recorded else page
+    for text in (json.dumps(page), json.dumps(page, indent=1)):
+        (found,) = run(monkeypatch, "airflow-task-instances", text.encode())
+        assert found["record"] == "list"
+        assert [(row["record"], row.get("task_id")) for row in found["records"]] == [
+            ("try", "a"), ("try", "b"), ("reject", None),
+        ]  # fmt: skip
+
+
+def test_a_page_of_the_event_log_may_be_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    (found,) = run(monkeypatch, "airflow-event-logs", b'{"event_logs": [], "total_entries": 0}')
+    assert found == {"record": "list", "records": []}
+
+
 def test_a_template_of_ones_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     template = tmp_path / "template"
     template.write_text("$CLIENT_IP $HTTP_METHOD $HTTP_URI\n$CLIENT_IP $HTTP_METHOD $HTTP_URI = $HTTP_STATCODE\n")
