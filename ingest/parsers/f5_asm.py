@@ -6,6 +6,7 @@ it only alerts of, or lets pass, is no event here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ingest.parsers.f5_request_kv import pairs
@@ -33,6 +34,11 @@ def blocked(text: str) -> dict[str, Any] | None:
     named: dict[str, str] = {}
     for key, value in pairs(text[len(START) :])[0]:
         named.setdefault(key, value)
+    return refused(named)
+
+
+def refused(named: Mapping[str, str]) -> dict[str, Any] | None:
+    """The same of keys and values, as Telemetry Streaming sends them on."""
     if named.get("request_status", "").lower() != "blocked":
         return None
     target = _joined(named.get("dest_ip", ""), named.get("dest_port", ""))

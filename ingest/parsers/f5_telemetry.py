@@ -7,7 +7,7 @@ import re
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ingest.parsers import f5_audit, f5_ltm, f5_polled, times
+from ingest.parsers import f5_asm, f5_audit, f5_ltm, f5_polled, times
 from ingest.parsers.f5_header import clean, unwrap
 from ingest.parsers.f5_header import parse as parse_header
 from ingest.parsers.f5_request_fields import EXACT_KEYS, normal, number, request_line
@@ -17,6 +17,7 @@ from ingest.records import Action, HealthEvent, MemberState, Other, Reject, Requ
 Record = RequestLine | HealthEvent | Action | MemberState | VirtualServer | Other | Reject
 _LONGEST_RAW = 16_384
 _TAG = re.compile(r"airf5-push=([0-9a-f]{32}):([0-9]{1,6})/([0-9]{1,6}):([0-9]{1,7}) ")
+_MESSAGE_ID = re.compile(r"([0-9a-fA-F]{8}):[0-7]:?\Z")
 _STATES = {"forced-down": "forced_down", "user-down": "forced_down", "node-down": "node_down"}
 
 
@@ -110,12 +111,33 @@ def _event(found: dict[str, Any], raw: str, received: datetime | None) -> Record
     ):
         line = request_line(named, received, _untrusted(values, named))
         return Reject(line, raw[:_LONGEST_RAW]) if isinstance(line, str) else line
+    if named.get("telemetryeventcategory") == "LTM" and named.get("http_method") and "vip" in named:
+        line = request_line(_of_irule(named), received, _untrusted(values, named))
+        return Reject(line, raw[:_LONGEST_RAW]) if isinstance(line, str) else line
     if "telemetryeventcategory" in named:
-        at = times.any_time(named.get("event_timestamp", "") or named.get("date_time", "")) or received
-        text = name or named.get("telemetryeventcategory", "")
-        hostname = named.get("hostname", "")
-        return Other(at, hostname, "", named.get("errdefs_msgno", ""), "", text, raw[:_LONGEST_RAW])
+        return _other_event(named, name, raw, received)
     return Reject("JSON, but not an event of Telemetry Streaming", raw[:_LONGEST_RAW])
+
+
+def _of_irule(named: dict[str, str]) -> dict[str, str]:
+    """The keys of Splunk's iRule: "/Common/pool 10.1.1.1 8090", what [LB::server] says, is called the virtual server."""
+    pool = named.get("virtual_server", "").partition(" ")[0]
+    kind = "response" if named.get("http_status") else "request"
+    return {**named, "virtual_server": "", "pool": pool if pool.startswith("/") else "", "kind": kind}
+
+
+def _other_event(named: dict[str, str], name: str, raw: str, received: datetime | None) -> HealthEvent | Other:
+    """A request that the web application firewall turned down is an event; what other modules tell is kept."""
+    stamps = ("event_timestamp", "date_time", "f5telemetry_timestamp")
+    at = next(filter(None, (times.any_time(named.get(key, "")) for key in stamps)), received)
+    hostname, message_id = named.get("hostname", "") or named.get("unit_hostname", ""), named.get("errdefs_msgno", "")
+    match = _MESSAGE_ID.match(message_id)
+    message_id = match.group(1).lower() if match else message_id
+    event = f5_asm.refused(named) if named.get("policy_name") else None
+    if event is not None and at is not None:
+        return HealthEvent(at=at, hostname=hostname, message_id=message_id, raw=raw[:_LONGEST_RAW], **event)
+    text = name or named.get("telemetryeventcategory", "")
+    return Other(at, hostname, "", message_id, "", text, raw[:_LONGEST_RAW])
 
 
 def _untrusted(values: dict[str, str], named: dict[str, str]) -> bool:

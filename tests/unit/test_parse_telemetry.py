@@ -91,3 +91,45 @@ def test_a_virtual_server_without_an_http_profile_sees_no_http() -> None:
         False,
         False,
     )
+
+
+def test_splunks_irule_comes_as_json_too() -> None:
+    event = {
+        "src_ip": "192.0.2.9", "vip": "192.0.2.5", "http_method": "GET", "http_host": "a.example.net:80", "http_uri": "/x?y",
+        "req_start_time": "2026/10/04 03:36:00", "virtual_server": "/Common/p 192.0.2.51 80", "node": "192.0.2.51",
+        "node_port": "80", "http_status": "200", "req_elapsed_time": "5", "bytes_out": "45", "telemetryEventCategory": "LTM",
+    }  # fmt: skip
+    (found,) = f5_telemetry.parse(event, NEAR)
+    assert isinstance(found, RequestLine)
+    assert (found.kind, found.client_ip, found.virtual_ip, found.f5_pool) == (
+        "response",
+        "192.0.2.9",
+        "192.0.2.5",
+        "/Common/p",
+    )
+    assert (found.server_ip, found.server_port, found.status, found.response_us) == ("192.0.2.51", 80, 200, 5000)
+    assert (found.uri, found.ts_us) == ("/x?y", 1791084960_000000)
+
+
+def test_a_request_that_the_firewall_turned_down_is_an_event_of_its_virtual_server() -> None:
+    event = {
+        "hostname": "b1", "policy_name": "/Common/waf", "violations": "Evasion technique detected", "support_id": "1",
+        "request_status": "blocked", "date_time": "2026-11-19 22:34:40", "dest_ip": "192.0.2.5", "dest_port": "443",
+        "ip_client": "192.0.2.9", "src_port": "50000", "uri": "/x", "telemetryEventCategory": "ASM",
+    }  # fmt: skip
+    (found,) = f5_telemetry.parse(event, NEAR)
+    assert isinstance(found, HealthEvent)
+    assert (found.kind, found.state, found.object, found.hostname) == ("virtual", "waf_blocked", "192.0.2.5:443", "b1")
+    assert found.at == datetime(2026, 11, 19, 22, 34, 40, tzinfo=UTC)
+    (passed,) = f5_telemetry.parse({**event, "request_status": "passed"}, NEAR)
+    assert isinstance(passed, Other)
+
+
+def test_an_event_of_another_module_has_its_id_and_its_time() -> None:
+    event = {
+        "hostname": "b1", "errdefs_msgno": "01490102:5:", "Access_Profile": "/Common/a", "telemetryEventCategory": "APM",
+        "f5telemetry_timestamp": "2026-11-03T22:10:07.783Z",
+    }  # fmt: skip
+    (found,) = f5_telemetry.parse(event, NEAR)
+    assert isinstance(found, Other) and (found.message_id, found.hostname) == ("01490102", "b1")
+    assert found.at == datetime(2026, 11, 3, 22, 10, 7, 783000, tzinfo=UTC)
