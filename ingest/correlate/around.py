@@ -77,11 +77,18 @@ _start = attrgetter("start")
 class Crowd:
     """How busy endpoints are, by the minute."""
 
-    def __init__(self, places: Iterable[Place]) -> None:
+    def __init__(self, places: Iterable[Place], called: Iterable[Place] = ()) -> None:
+        """`called`: places that were called in vain, of which it matters whether others of the device were asked then."""
         windows = merged((endpoint, at - USUAL, at + WIDE) for endpoint, at in places)
+        vain = merged((endpoint, at - WIDE, at + WIDE) for endpoint, at in called)
+        asked = {"called": [w[0] for w in vain], "called_from": [w[1] for w in vain], "called_to": [w[2] for w in vain]}
+        self._spoke: dict[int, list[datetime]] = defaultdict(list)
         self._minutes: dict[int, dict[datetime, int]] = defaultdict(dict)
         self._counts: dict[int, list[Minute]] = defaultdict(list)
-        for endpoint, us, *numbers in sorted(load.windowed("crowd", windows)):
+        for endpoint, us, *numbers in sorted(load.windowed("crowd", windows, **asked)):
+            if endpoint < 0:
+                self._spoke[-endpoint].append(load.moment(us))
+                continue
             minute = Minute(load.moment(us), *map(int, numbers))
             self._minutes[endpoint][minute.start] = minute.requests
             self._counts[endpoint].append(minute)
@@ -92,6 +99,11 @@ class Crowd:
         found = self._counts.get(endpoint, [])
         first, end = bisect_left(found, at - COUNTED, key=_start), bisect_right(found, at + WIDE, key=_start)
         return tuple(found[first:end])
+
+    def spoke(self, place: Place) -> tuple[datetime, ...]:
+        """The minutes around a place in which other virtual servers of its device were asked, in order of time."""
+        endpoint, at = place
+        return tuple(start for start in self._spoke.get(endpoint, ()) if at - WIDE <= start < at + WIDE)
 
     def about(self, endpoint: int, lo: datetime, hi: datetime) -> float:
         """About so many requests, taking those of a minute as evenly spread."""

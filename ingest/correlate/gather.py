@@ -71,7 +71,7 @@ def facts_of(
     focus = [place for f in first for place in _focus(batch, f)]
     called = [place for f in first for place in _unreached(batch, f)]
     changes, events = _actions(batch, [place.at for place in (*focus, *called)])
-    routes, reached = routes_of(airflow.pk, world, (focus, called), changes)
+    routes, reached = routes_of(airflow.pk, world, focus, called, changes)
     jobs = load.jobs(airflow.pk, batch.lo - BEFORE_RUN, batch.hi)
     gaps = _lacks(batch)
     return [_complete(batch, f, (routes, reached), events, jobs, gaps) for f in first]

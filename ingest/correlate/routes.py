@@ -45,25 +45,27 @@ class Surroundings(NamedTuple):
 
 
 def routes_of(
-    airflow_id: int, world: World, places: Sequence[Sequence[Place]], changes: Sequence[Change]
-) -> list[Routes]:
-    """For each of these lists of places: each try's endpoints, as they were around its last place on them."""
-    wanted = [place for some in places for place in some]
-    if not wanted:
-        return [{} for _ in places]
-    seen = _surroundings(airflow_id, world, wanted, changes)
+    airflow_id: int, world: World, asked: Sequence[Place], called: Sequence[Place], changes: Sequence[Change]
+) -> tuple[Routes, Routes]:
+    """Each try's endpoints, as they were around its last place on them: those that it asked, and that it called in vain."""
+    if not (asked or called):
+        return {}, {}
+    seen = _surroundings(airflow_id, world, asked, called, changes)
     out: list[Routes] = []
-    for some in places:
+    for some in (asked, called):
         found: Routes = defaultdict(dict)
         for place in some:
             found[place.try_id][place.endpoint_id] = _route(world, place, seen)
         out.append(found)
-    return out
+    return out[0], out[1]
 
 
-def _surroundings(airflow_id: int, world: World, wanted: Sequence[Place], changes: Sequence[Change]) -> Surroundings:
+def _surroundings(
+    airflow_id: int, world: World, asked: Sequence[Place], called: Sequence[Place], changes: Sequence[Change]
+) -> Surroundings:
+    wanted = [*asked, *called]
     slots = sorted({place.slot for place in wanted})
-    crowd, load_rows = around.Crowd(slots), load.Loader(world)
+    crowd, load_rows = around.Crowd(slots, sorted({place.slot for place in called})), load.Loader(world)
     near = around.near(slots, crowd, load_rows)
     paths = ((place.endpoint_id, place.path, place.slot[1]) for place in wanted if place.path)
     usual = around.usual(paths, crowd, load_rows)
@@ -87,6 +89,7 @@ def _route(world: World, place: Place, seen: Surroundings) -> Route:
         tuple(c for c in seen.changes if is_about(c, endpoint)), _near(seen.cuts.get(endpoint.pk, ()), place.at),
         world.choosers.get(endpoint.pk, ()), world.contracts.get(endpoint.pk, ()),
         seen.crowd.counts(place.slot), tuple(sorted(endpoint.rules)), _near(seen.cuts.get(place.task, ()), place.at),
+        seen.crowd.spoke(place.slot),
     )  # fmt: skip
 
 

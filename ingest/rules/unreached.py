@@ -225,11 +225,17 @@ def _silence(route: Route, facts: Facts) -> tuple[float, float] | None:
     earlier, later = [r.at for r in route.near if r.at < end], [r.at for r in route.near if r.at >= end]
     counted = [m for m in route.minutes if m.start + MINUTE <= began]
     last = max(earlier) if earlier else max((m.start + MINUTE for m in counted), default=None)
-    if last is None or last > began + MOMENT:
+    if last is None or last > began + MOMENT or not _log_spoke(facts, route, last, min(later, default=None)):
         return None
     silent = ((min(later) if later else end) - last).total_seconds()
     expected = silent * _rate(last, earlier, counted)
     return (silent, expected) if (1 + expected) * exp(-expected) <= CHANCE else None
+
+
+def _log_spoke(facts: Facts, route: Route, last: datetime, until: datetime | None) -> bool:
+    """The device's log told of others meanwhile, or of this try itself: else it is the log that is silent."""
+    moments = [*route.spoke, *(r.at for r in facts.requests)]
+    return any(last <= at and (until is None or at < until) for at in moments)
 
 
 def _rate(last: datetime, earlier: list[datetime], counted: list[Minute]) -> float:

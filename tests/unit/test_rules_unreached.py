@@ -39,7 +39,8 @@ def unreached(
     }
     made = facts((), a_log(**words), near, health=told, coverage=Coverage(True, known_host=True), end=end)
     attempt = replace(made.attempt, clients=frozenset({WORKER}))
-    return replace(made, attempt=attempt, called=made.routes[1], routes={})
+    spoke = tuple(at(n) for n in range(-600, 120, 10))  # of other virtual servers, by the minute in truth
+    return replace(made, attempt=attempt, called=replace(made.routes[1], spoke=spoke), routes={})
 
 
 def stream(client: str, first: float, last: float, every: float = 2.0) -> tuple[Any, ...]:
@@ -197,3 +198,14 @@ def test_what_failed_of_another_endpoint_is_not_the_call_that_the_log_names() ->
     found = judge(replace(given, requests=(lost,)))
     assert found.cause == "vip_unreachable"
     assert judge(replace(given, requests=(a_request(0.5, None),))).cause != "vip_unreachable"
+
+
+@pytest.mark.parametrize("stage", ["connect", "resolve"])
+def test_nobody_is_known_not_to_have_come_where_the_whole_log_was_silent(stage: str) -> None:
+    """Seen where a device's log lacked two minutes that nothing told of: each of its virtual servers seemed out of reach."""
+    given = unreached(stage, CUT)
+    assert given.called is not None
+    for spoke, cause in (((at(-30),), "undecided"), ((at(-30), at(-10)), "vip_unreachable"), ((), "undecided")):
+        assert judge(replace(given, called=replace(given.called, spoke=spoke))).cause == cause
+    told = replace(given, called=replace(given.called, spoke=()), requests=(a_request(-8, path="/execution/x/run"),))
+    assert judge(told).cause == "vip_unreachable"  # its own call to Airflow's API was logged
