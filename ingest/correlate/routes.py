@@ -89,7 +89,7 @@ def _route(world: World, place: Place, seen: Surroundings) -> Route:
         tuple(c for c in seen.changes if is_about(c, endpoint)), _near(seen.cuts.get(endpoint.pk, ()), place.at),
         world.choosers.get(endpoint.pk, ()), world.contracts.get(endpoint.pk, ()),
         seen.crowd.counts(place.slot), tuple(sorted(endpoint.rules)), _near(seen.cuts.get(place.task, ()), place.at),
-        seen.crowd.spoke(place.slot),
+        world.homes.get(endpoint.group_id, {}), seen.crowd.spoke(place.slot),
     )  # fmt: skip
 
 

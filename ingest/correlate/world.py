@@ -32,6 +32,7 @@ class World:
     pools: dict[tuple[int, str], int]  # (device group, name) -> id
     members: dict[tuple[int, str], int]  # (pool id, name) -> id
     members_of: dict[int, list[tuple[str, datetime | None]]]  # pool id -> its members in order, until when they were
+    homes: dict[int, dict[str, tuple[str, ...]]]  # by device group: of which pools an address:port is a member, as told
     choosers: dict[int, tuple[Chooser, ...]]  # by virtual server: what its policies and iRules choose
     contracts: dict[int, tuple[Contract, ...]]  # by virtual server: to which pools its paths go, as far as switched on
     gaps: tuple[Gap, ...]  # what the feeds of this scope lack in the batch's time or still, in order of their start
@@ -162,15 +163,34 @@ def choosers_of(endpoints: Collection[Endpoint]) -> dict[int, tuple[Chooser, ...
 
 def _pools(
     groups: set[int],
-) -> tuple[dict[tuple[int, str], int], dict[tuple[int, str], int], dict[int, list[tuple[str, datetime | None]]]]:
+) -> tuple[
+    dict[tuple[int, str], int],
+    dict[tuple[int, str], int],
+    dict[int, list[tuple[str, datetime | None]]],
+    dict[int, dict[str, tuple[str, ...]]],
+]:
+    """What `World` calls pools, members, members_of and homes."""
     pools: dict[tuple[int, str], int] = {}
     members: dict[tuple[int, str], int] = {}
     members_of: dict[int, list[tuple[str, datetime | None]]] = defaultdict(list)
+    homes: dict[int, dict[str, tuple[str, ...]]] = defaultdict(dict)
     found = F5Pool.objects.filter(group__in=groups).order_by("pk", "members__name")
-    columns = ("group_id", "pk", "name", "members__pk", "members__name", "members__removed_at")
-    for group, pk, name, member, member_name, removed_at in found.values_list(*columns):
+    columns = (
+        "group_id",
+        "pk",
+        "name",
+        "members__pk",
+        "members__name",
+        "members__removed_at",
+        "members__address",
+        "members__port",
+    )
+    for group, pk, name, member, member_name, removed_at, address, port in found.values_list(*columns):
         pools[group, name] = pk
         if member is not None:
             members[pk, member_name] = member
             members_of[pk].append((member_name, removed_at))
-    return pools, members, members_of
+            if address and member_name.startswith("/"):  # by its name: the device said so, and not a request line alone
+                place = f"{address}:{port}"
+                homes[group][place] = (*homes[group].get(place, ()), name)
+    return pools, members, members_of, homes

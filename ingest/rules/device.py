@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from ingest.records import Outcome
+
 from .bad import Case
 from .compare import CUT, failed, healed, short, silent_member, since
 from .facts import Finding, Health, Route
@@ -40,6 +42,11 @@ def said_by_f5(case: Case) -> Finding | None:
         cause = causes.get(event.state)
         if cause is None or not during(case, event.at, SAID, SAID) or not failed(request):
             continue
+        if cause == "tls_failure" and (member := _member_towards(event, case)):
+            return finding(
+                case, cause, f"Route: at {clock(event.at)} the BIG-IP's own TLS handshake with {short(member)} of "
+                f"{short(case.f5_pool)} failed.", 0.93, "pool", case.f5_pool, proofs=(health_proof(event),),
+            )  # fmt: skip
         if not event_is_here(event, case.route):
             continue  # a limit of another virtual server, ports towards somebody else's members
         if cause in ("reset_by_f5", "tls_failure", "waf_block") and not _names_client(event, case):
@@ -156,6 +163,19 @@ def _names_client(event: Health, case: Case) -> bool:
     return any(w == f"{address}:{port}" or w == f"{address}.{port}" or w == address for w in words)
 
 
+def _member_towards(event: Health, case: Case) -> str:
+    """The member of this pool with which the BIG-IP's own handshake failed, where nobody answered the request; else ""."""
+    target = str(event.detail.get("target", ""))
+    here = case.f5_pool in case.route.homes.get(target, ()) or _is_a_member(target, case.route)
+    return target if here and case.request.outcome is Outcome.UNANSWERED else ""
+
+
+def _names_connection(event: Health, case: Case) -> bool:
+    """The event is about this very connection, by its client's address and port."""
+    ends = (f"{case.request.client}:{case.request.client_port}", f"{case.request.client}.{case.request.client_port}")
+    return case.request.client_port is not None and any(w in ends for w in event.raw.replace(",", " ").split())
+
+
 def _reset_cause(event: Health) -> str:
     text = event.reason.lower()
     if "pool member" in text or "no local listener" in text:
@@ -208,7 +228,7 @@ def rule_error(case: Case) -> Finding | None:
         if event.state not in ("rule_error", "rule_aborted") or not during(case, event.at, RULE_SAID, RULE_SAID):
             continue
         changes = [c for c in route.changes if c.at <= request.at and event.object in c.text]
-        if event.object not in route.rules and not changes:
+        if event.object not in route.rules and not changes and not _names_connection(event, case):
             continue  # an iRule of another virtual server, as far as is known
         proofs = (health_proof(event), *(change_proof(c) for c in changes[-1:]))
         changed = f" {changes[-1].actor} changed it at {clock(changes[-1].at)}." if changes else ""

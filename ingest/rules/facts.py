@@ -135,6 +135,7 @@ class Route:
     minutes: tuple[Minute, ...] = ()  # the half hour before, in order of time
     rules: tuple[str, ...] = ()  # the iRules of the virtual server, as configured now
     runs: tuple[float, ...] = ()  # seconds that tries of this task ran whose connection was broken off, within an hour
+    homes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of which pools an address:port is a member
     spoke: tuple[datetime, ...] = ()  # of one called in vain: minutes in which others of the device were asked
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from ingest.records import Outcome
 
 from . import contracts
-from .bad import Case, is_bad, left_too_early, normal, own_bad
+from .bad import KNOWN, Case, is_bad, left_too_early, normal, own_bad
 from .compare import short, within
 from .facts import Chooser, Finding, Health, Request
 from .words import answer, change_proof, clock, health_proof, how_joined, log_proof, request_proof
@@ -143,6 +143,8 @@ def misroute(case: Case) -> Finding | None:
         if len(seen) >= 5 and request.f5_pool not in seen:
             before, confidence = f"before, it always went to {short(seen[-1])}", 0.93
             proof = f"0 of {len(seen)} earlier requests for this path went to {short(request.f5_pool)}."
+        elif found := _elsewhere(case):
+            (before, proof), confidence = found, 0.94
         elif moved := _moved(case):
             (before, proof), confidence = moved, 0.88
         else:
@@ -160,7 +162,31 @@ def _named(pool: str) -> bool:
 
 def _where(case: Case) -> str:
     request = case.request
+    if home := case.route.homes.get(request.member):
+        return f"{short(request.member)} of {' and '.join(map(short, home))}"
     return short(request.f5_pool if _named(request.f5_pool) else request.member)
+
+
+def _elsewhere(case: Case) -> tuple[str, str] | None:
+    """(before, proof) where a member answered badly that the device names in another pool alone.
+
+    A request log tells the virtual server's own pool, whichever one a policy or an iRule sent the request to.
+    """
+    request, route = case.request, case.route
+    home = route.homes.get(request.member, ())
+    if request.status is None or request.status < 400 or not home or case.f5_pool in home:
+        return None
+    well = [
+        r for r in (*route.near, *route.before) if r.path == request.path and r.status is not None and r.status < 400
+    ]
+    usual = sorted({r.member for r in well if r.member and r.member not in route.homes})
+    if len(well) < KNOWN or any(r.member == request.member for r in well) or not usual:
+        return None
+    return (
+        f"before, {' or '.join(map(short, usual))} answered it",
+        f"{short(request.member)} is a member of {' and '.join(map(short, home))}, not of {short(case.f5_pool)}; "
+        f"{len(well)} answers to this path that went well came from others.",
+    )
 
 
 def _moved(case: Case) -> tuple[str, str] | None:

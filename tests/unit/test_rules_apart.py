@@ -272,3 +272,16 @@ def test_a_change_is_not_blamed_for_what_began_after_all_had_gone_well_again() -
     assert judge(facts((LOST,), RESET, (*before, *broken, *between, *now), changes=(change,))).cause == "unanswered"
     still = tuple(a_request(-79 + 3 * n, None, took=None) for n in range(16))
     assert judge(facts((LOST,), RESET, (*before, *broken, *still, *now), changes=(change,))).cause == "config_change"
+
+
+def test_a_bad_answer_of_another_pools_member_is_a_misroute_though_the_log_names_the_usual_pool() -> None:
+    """A request log says the virtual server's own pool, whichever one an iRule chose."""
+    usual = tuple(a_request(-600 - n, member=(M1, M2)[n % 2]) for n in range(6))
+    strange = a_request(0, 404, "10.60.7.22:9200")
+    given = facts((strange,), HTTP_404, before=usual)
+    for home, cause in ((OTHER_POOL, "misroute"), (POOL, "undecided")):
+        routes = {1: replace(given.routes[1], homes={"10.60.7.22:9200": (home,)})}
+        assert judge(replace(given, routes=routes)).cause == cause
+    well_once = (*usual, replace(strange, status=200, at=at(-700)))
+    there = replace(given.routes[1], homes={"10.60.7.22:9200": (OTHER_POOL,)}, before=well_once)
+    assert judge(replace(given, routes={1: there})).cause != "misroute"  # it has answered this path well

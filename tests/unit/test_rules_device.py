@@ -241,3 +241,24 @@ def test_one_failure_long_after_a_change_is_not_of_the_change() -> None:
     for seconds, cause in ((-60, "config_change"), (-600, "unanswered")):
         changed = (a_change(seconds, f"modify ltm virtual {VS} source-address-translation {{ type snat }}"),)
         assert judge(facts((LOST,), RESET, before, changes=changed)).cause == cause
+
+
+def test_an_irule_that_failed_for_this_very_connection_is_blamed_though_it_is_not_known_whose_it_is() -> None:
+    raw = (
+        "01220001:3: TCL error: /Common/any <HTTP_REQUEST> - Illegal value aborted for 10.9.0.5:40000 -> 10.0.0.1:8080"
+    )
+    said = health(0, "rule_error", kind="device", pool="", member="/Common/any", reason="Illegal value", raw=raw)
+    mine = replace(LOST, client="10.9.0.5", client_port=40000)
+    assert judge(facts((mine,), RESET, GOOD_BEFORE, health=(said,))).cause == "reset_by_f5"
+    other = replace(mine, client_port=40001)
+    assert judge(facts((other,), RESET, GOOD_BEFORE, health=(said,))).cause == "unanswered"
+
+
+def test_a_handshake_that_failed_towards_a_member_of_the_pool_explains_what_nobody_answered() -> None:
+    raw = "01260013:4: SSL Handshake failed for TCP 10.0.9.1:4000 -> 10.60.6.21:8443"
+    said = health(0, "tls_failure", kind="virtual", pool="", member="10.60.6.21:8443", raw=raw)
+    said = replace(said, detail={"source": "10.0.9.1:4000", "target": "10.60.6.21:8443"})
+    given = facts((LOST,), RESET, GOOD_BEFORE, health=(said,))
+    for home, cause in (("/Common/pool_orders", "tls_failure"), ("/Common/pool_other", "unanswered")):
+        routes = {1: replace(given.routes[1], homes={"10.60.6.21:8443": (home,)})}
+        assert judge(replace(given, routes=routes)).cause == cause
