@@ -260,6 +260,8 @@ _ABORTED = re.compile(
     r"(?:Pending rule|Rule|TCL error:) ?([^\s]{1,256}) <([A-Z0-9_]{1,48})> aborted for ([^\s]{1,128}) -> ([^\s]{1,128})"
 )
 
+_ABORTED_FOR = re.compile(r"([^\s]{1,128}) -> ([^\s]{1,128})\s*$")
+
 
 def rule_error(text: str) -> Fields | None:
     """An iRule that failed: the device resets the connection."""
@@ -277,9 +279,15 @@ def rule_error(text: str) -> Fields | None:
             "state": "rule_error",
             "object": name,
             "reason": reason[:500],
-            "detail": {"event": event or ""},
+            "detail": {"event": event or "", **_aborted_for(text)},
         }
     return None
+
+
+def _aborted_for(text: str) -> Fields:
+    """The connection that the failing iRule cost, where the message ends with it."""
+    match = _ABORTED_FOR.match(text[-300:].rpartition(" aborted for ")[2])
+    return {"source": match.group(1), "target": match.group(2)} if match else {}
 
 
 def prober(text: str) -> Fields | None:

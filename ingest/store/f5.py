@@ -21,7 +21,7 @@ SAME_BY_PEER = timedelta(seconds=30)
 
 Subject = tuple[int, str, str, str]
 # What F5 says of one connection is about that connection: the next one's is no repetition, however soon it comes.
-OF_A_CONNECTION = ("reset_sent", "tls_failure", "limit", "port_exhaustion", "rule_aborted", "waf_blocked")
+OF_A_CONNECTION = ("reset_sent", "tls_failure", "limit", "port_exhaustion", "rule_error", "rule_aborted", "waf_blocked")
 Record = records.HealthEvent | records.Action | records.Other | records.Reject
 
 

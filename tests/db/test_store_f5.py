@@ -90,6 +90,14 @@ def test_a_change_that_all_tmms_tell_is_one_event(pair: tuple[Feed, Feed]) -> No
     assert HealthEvent.objects.get().count == 4
 
 
+def test_an_irule_that_fails_two_connections_of_one_second_is_two_events(pair: tuple[Feed, Feed]) -> None:
+    text = (
+        "01220001:3: TCL error: /Common/r <HTTP_REQUEST> - Illegal value aborted for 192.0.2.{}:4000 -> 192.0.2.5:443"
+    )
+    counts = save(pair[0], *(said(text.format(n), process="tmm") for n in (7, 8, 8)))
+    assert (counts.rows, counts.repeated) == (2, 1)
+
+
 def test_a_change_that_both_units_of_a_pair_tell_is_one_event(pair: tuple[Feed, Feed]) -> None:
     save(pair[0], said(DOWN))
     counts = save(pair[1], said(DOWN, after=9))

@@ -175,6 +175,10 @@ CASES += [
      {"state": "syncookie_on", "object": "/Common/vs"}),
     ("01220001:3: TCL error: MyiRule - Out of bounds (line 2) invoked from within \"HTTP::respond\"",
      {"state": "rule_error", "object": "MyiRule", "detail": {"event": "", "process": "mcpd"}}),
+    ("01220001:3: TCL error: /Common/r <HTTP_REQUEST> - Illegal value invoked from within \"b64decode $tok\" aborted for "
+     "192.0.2.9:53212 -> 192.0.2.5:443",
+     {"state": "rule_error", "detail": {"event": "HTTP_REQUEST", "source": "192.0.2.9:53212", "target": "192.0.2.5:443",
+                                        "process": "mcpd"}}),
     ("01260013:4: SSL Handshake failed for TCP from 192.0.2.9:53212 to 192.0.2.5:443",
      {"state": "tls_failure", "object": "192.0.2.5:443"}),
     ("01260009:4: clientside 192.0.2.9%1:53212 -> 192.0.2.5%1:443: Connection error: ssl_hs_cert:1: alert(42) bad",
