@@ -142,7 +142,9 @@ def agrees(facts: Facts, request: Request) -> bool:
         return False
     if speaks_of_api(log):
         return request.execution
-    if log.stage or request.execution:
+    if request.execution:
+        return _is_what_timed_out(facts, log, request)
+    if log.stage:
         return False  # a call that ended before it was a request left no line, and the log speaks of another one
     if not _same_target(log, request, facts.routes.get(request.endpoint_id)):
         return False
@@ -154,6 +156,17 @@ def agrees(facts: Facts, request: Request) -> bool:
     if log.timed_out:
         return request.outcome is Outcome.UNANSWERED or gave_up(request, facts)
     return log.connection_error and request.outcome is Outcome.UNANSWERED
+
+
+def _is_what_timed_out(facts: Facts, log: TaskLog, request: Request) -> bool:
+    """The log's time-out names no host, as the task SDK's own client does, and no outbound call of the try went badly.
+
+    Not a heartbeat: the process that sends these does not break off the task's code.
+    """
+    if not log.timed_out or log.host or log.url or log.stage or own_limit(log) or request.path.endswith("/heartbeat"):
+        return False
+    late = request.outcome is Outcome.UNANSWERED or gave_up(request, facts)
+    return late and all(r.execution for r in own_bad(facts)) and not facts.candidates
 
 
 def left_too_early(case: Case) -> bool:

@@ -285,3 +285,14 @@ def test_a_bad_answer_of_another_pools_member_is_a_misroute_though_the_log_names
     well_once = (*usual, replace(strange, status=200, at=at(-700)))
     there = replace(given.routes[1], homes={"10.60.7.22:9200": (OTHER_POOL,)}, before=well_once)
     assert judge(replace(given, routes={1: there})).cause != "misroute"  # it has answered this path well
+
+
+def test_a_time_out_that_names_no_host_is_that_of_the_call_to_airflow_which_nobody_answered() -> None:
+    """The task SDK's own client says "timed out" and no more; an outbound call that went badly might say the same."""
+    nameless = replace(TIMED_OUT, host="", port=None, timeout_s=None)
+    asked = a_request(-3, None, took=None, path="/execution/task-instances/{uuid}/rtif", method="PUT")
+    assert judge(facts((asked,), nameless)).cause == "api_unreachable"
+    assert judge(facts((asked,), TIMED_OUT)).cause == "undecided"  # it names another host
+    beat = replace(asked, path="/execution/task-instances/{uuid}/heartbeat")
+    assert judge(facts((beat,), nameless)).cause == "undecided"
+    assert judge(facts((asked, LOST), nameless, GOOD_BEFORE)).cause == "unanswered"
